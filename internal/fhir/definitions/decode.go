@@ -24,6 +24,9 @@ import (
 type decoder struct {
 	d           *Definitions
 	current     *Type
+	elements    []Element // of all types; never grows, as pointers into it are handed out
+	first       int       // the index of the current type's first element
+	lists       map[string][]string
 	parameter   *SearchParameter
 	listed      bool
 	anyTarget   []string
@@ -34,12 +37,16 @@ type decoder struct {
 
 // decode reads a generated table.
 func decode(text string) (*Definitions, error) {
-	dec := decoder{d: &Definitions{
-		types:  map[string]*Type{},
-		byType: map[string]map[string]*SearchParameter{},
-		listed: map[string][]*SearchParameter{},
-		inside: map[string]map[string][]string{},
-	}}
+	dec := decoder{
+		d: &Definitions{
+			types:  make(map[string]*Type, strings.Count(text, "\nT\t")),
+			byType: map[string]map[string]*SearchParameter{},
+			listed: map[string][]*SearchParameter{},
+			inside: map[string]map[string][]string{},
+		},
+		elements: make([]Element, 0, 1+strings.Count(text, "\nE\t")),
+		lists:    map[string][]string{},
+	}
 	number := 0
 	for line := range strings.Lines(text) {
 		number++
@@ -60,6 +67,9 @@ func decode(text string) (*Definitions, error) {
 
 // line reads one line, once the letter before it is known.
 func (dec *decoder) line(letter byte, f fields) error {
+	if owner := dec.owner(letter); owner != "" {
+		return fmt.Errorf("%c before %s", letter, owner)
+	}
 	switch letter {
 	case 'V':
 		dec.d.version = f.next()
@@ -68,11 +78,11 @@ func (dec *decoder) line(letter byte, f fields) error {
 	case 'E':
 		return dec.elementLine(f)
 	case 'A':
-		dec.anyTarget = f.list()
+		dec.anyTarget = dec.list(&f)
 	case 'S':
 		dec.endParameter()
 		dec.parameter = &SearchParameter{
-			Code: f.next(), Type: f.next(), URL: f.next(), Bases: f.list(), Targets: f.list(), Components: f.list(),
+			Code: f.next(), Type: f.next(), URL: f.next(), Bases: dec.list(&f), Targets: dec.list(&f), Components: dec.list(&f),
 		}
 		if p := dec.parameter; len(p.Targets) == 1 && p.Targets[0] == "*" {
 			p.Targets = dec.anyTarget
@@ -90,16 +100,30 @@ func (dec *decoder) line(letter byte, f fields) error {
 		dec.d.compartments = append(dec.d.compartments, name)
 		dec.d.inside[name] = dec.compartment
 	case 'I':
-		dec.compartment[f.next()] = f.list()
+		dec.compartment[f.next()] = dec.list(&f)
 	default:
 		return fmt.Errorf("unknown letter %q", letter)
 	}
 	return nil
 }
 
+// owner is the letter of the line that must come before and hasn't, or "".
+func (dec *decoder) owner(letter byte) string {
+	switch {
+	case letter == 'E' && dec.current == nil:
+		return "T"
+	case (letter == 'U' || letter == 'P') && dec.parameter == nil:
+		return "S"
+	case letter == 'I' && dec.compartment == nil:
+		return "C"
+	}
+	return ""
+}
+
 func (dec *decoder) typeLine(f fields) error {
+	dec.endType()
 	letter := f.next()
-	kind, ok := map[string]Kind{"p": Primitive, "c": Complex, "b": Backbone, "r": Resource}[strings.ToLower(letter)]
+	kind, ok := kindOf(strings.ToLower(letter))
 	if !ok {
 		return fmt.Errorf("unknown kind %q", letter)
 	}
@@ -110,6 +134,20 @@ func (dec *decoder) typeLine(f fields) error {
 		dec.d.resources = append(dec.d.resources, t.Name)
 	}
 	return nil
+}
+
+func kindOf(letter string) (Kind, bool) {
+	kind := Kind(1 + strings.Index("pcbr", letter))
+	return kind, len(letter) == 1 && kind != Unknown
+}
+
+// endType gives the type whose lines have been read its elements.
+func (dec *decoder) endType() {
+	if dec.current != nil {
+		n := len(dec.elements)
+		dec.current.Elements = dec.elements[dec.first:n:n]
+	}
+	dec.first = len(dec.elements)
 }
 
 func (dec *decoder) elementLine(f fields) error {
@@ -127,8 +165,8 @@ func (dec *decoder) elementLine(f fields) error {
 	}
 	flags := f.next()
 	e.Modifier, e.Summary = strings.Contains(flags, "m"), strings.Contains(flags, "s")
-	e.Types, e.Targets = f.list(), f.list()
-	dec.current.Elements = append(dec.current.Elements, e)
+	e.Types, e.Targets = dec.list(&f), dec.list(&f)
+	dec.elements = append(dec.elements, e)
 	return nil
 }
 
@@ -188,9 +226,7 @@ func (dec *decoder) enter(resourceType string, p *SearchParameter) {
 // finish makes what depends on all lines.
 func (dec *decoder) finish() {
 	dec.endParameter()
-	for _, t := range dec.d.types {
-		t.index()
-	}
+	dec.endType()
 	slices.Sort(dec.d.resources)
 	slices.Sort(dec.d.compartments)
 	for _, name := range dec.d.resources {
@@ -225,13 +261,11 @@ func (dec *decoder) inherit(name string) {
 	}
 }
 
-// index makes the look-ups of a type.
+// index makes the look-up of a type's properties.
 func (t *Type) index() {
-	t.elements = make(map[string]*Element, len(t.Elements))
 	t.properties = make(map[string]property, len(t.Elements))
 	for i := range t.Elements {
 		e := &t.Elements[i]
-		t.elements[e.Name] = e
 		for _, typeName := range e.Types {
 			name := e.Name
 			if e.Choice {
@@ -251,10 +285,16 @@ func (f *fields) next() string {
 	return field
 }
 
-func (f *fields) list() []string {
+// list reads a field that is a list. Equal lists are one slice, as most of the thousands of lists are equal to another.
+func (dec *decoder) list(f *fields) []string {
 	field := f.next()
 	if field == "" {
 		return nil
 	}
-	return strings.Split(field, ",")
+	list, ok := dec.lists[field]
+	if !ok {
+		list = strings.Split(field, ",")
+		dec.lists[field] = list
+	}
+	return list
 }

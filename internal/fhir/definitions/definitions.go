@@ -8,7 +8,10 @@
 // use. The package imports the standard library only, and does no I/O.
 package definitions
 
-import "strings"
+import (
+	"strings"
+	"sync"
+)
 
 // Definitions are the definitions of one FHIR release.
 type Definitions struct {
@@ -69,7 +72,8 @@ type Type struct {
 	// those of its "_" sibling (id, extension), and not its value.
 	Elements []Element
 
-	elements   map[string]*Element
+	// once guards properties, which is made when it is first needed: a process meets few of the types.
+	once       sync.Once
 	properties map[string]property
 }
 
@@ -81,15 +85,20 @@ type property struct {
 
 // Element returns an element by its name, which for a choice is without "[x]": "value".
 func (t *Type) Element(name string) (*Element, bool) {
-	e, ok := t.elements[name]
-	return e, ok
+	for i := range t.Elements {
+		if t.Elements[i].Name == name {
+			return &t.Elements[i], true
+		}
+	}
+	return nil, false
 }
 
 // Property returns the element which the JSON property stands for and the name of the type of its value: for an Observation,
 // "valueQuantity" is the element value with the type "Quantity". The name comes without the "_" of a primitive's sibling
 // property. The resourceType of a resource isn't an element, and the bare name of a choice isn't a property.
-// It doesn't allocate.
+// It doesn't allocate, but for the first call for a type.
 func (t *Type) Property(jsonName string) (el *Element, typeName string, ok bool) {
+	t.once.Do(t.index)
 	p, ok := t.properties[jsonName]
 	return p.element, p.typeName, ok
 }
