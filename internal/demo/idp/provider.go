@@ -226,10 +226,20 @@ func (p *Provider) onLoopback(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		peer, _, err := net.SplitHostPort(r.RemoteAddr)
 		ip := net.ParseIP(peer)
-		if err != nil || ip == nil || !ip.IsLoopback() || r.Host != p.host {
+		if err != nil || ip == nil || !ip.IsLoopback() || r.Host != p.host && !isLoopbackName(r.Host) {
 			http.Error(w, "the demo identity provider answers this machine only", http.StatusForbidden)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// isLoopbackName reports whether a Host header names this machine by itself.
+func isLoopbackName(host string) bool {
+	u, err := url.Parse("http://" + host)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(u.Hostname())
+	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
 }
