@@ -1,0 +1,10 @@
+package config
+
+import _ "embed" // For the example file.
+
+//go:embed example.yaml
+var example string //nolint:gochecknoglobals // An embedded file; never changed.
+
+// Example is the commented file that `fhirgate config init` writes. It is a
+// valid configuration.
+func Example() string { return example }
