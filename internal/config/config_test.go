@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -25,8 +26,8 @@ func TestExampleLoads(t *testing.T) {
 	if got, want := c.PublicBase(c.Upstreams[0]), "https://fhir.example.org/fhir"; got != want {
 		t.Errorf("public base is %q, want %q", got, want)
 	}
-	if got := c.Issuers[0].Claims.Subject; !reflect.DeepEqual(got, []string{"oid", "sub"}) {
-		t.Errorf("claims of the entra preset are missing: %v", got)
+	if got := c.Issuers[0].ScopesRequired; got == nil || *got {
+		t.Errorf("issuers[0].scopes_required is not false")
 	}
 }
 
@@ -78,7 +79,7 @@ func TestExampleShowsTheDefaults(t *testing.T) {
 	}
 	all(reflect.TypeFor[Config]())
 	for _, m := range regexp.MustCompile(`(?m)^ +# +([a-z_0-9]+): ([^\[{\s]+)`).FindAllStringSubmatch(Example(), -1) {
-		if d, ok := want[m[1]]; ok && !strings.Contains(d+"|", "|"+strings.Trim(m[2], `"`)+"|") && m[1] != "path" && m[1] != "kind" {
+		if d, ok := want[m[1]]; ok && !strings.Contains(d+"|", "|"+strings.Trim(m[2], `"`)+"|") && !slices.Contains([]string{"path", "kind", "preset"}, m[1]) {
 			t.Errorf("example.yaml shows %s: %s, the default is %s", m[1], m[2], d[1:])
 		}
 	}
@@ -98,8 +99,8 @@ func TestDefaults(t *testing.T) {
 		{"upstreams[0].limits.scan_rows", u.Limits.ScanRows, 10000},
 		{"upstreams[0].writes.if_match", u.Writes.IfMatch, "probe"},
 		{"upstreams[0].credentials.kind", u.Credentials.Kind, "none"},
-		{"issuers[0].scopes_required", c.Issuers[0].ScopesRequired, true},
-		{"issuers[0].algorithms", strings.Join(c.Issuers[0].Algorithms, " "), "RS256"},
+		{"issuers[0].scopes_required", c.Issuers[0].ScopesRequired == nil, true},
+		{"issuers[0].algorithms", strings.Join(c.Issuers[0].Algorithms, " "), "RS256 RS384 RS512 ES256 ES384 PS256 EdDSA"},
 		{"store.driver", c.Store.Driver, "sqlite"},
 		{"audit.log", c.Audit.Log, true},
 		{"tracing.sample_ratio", c.Tracing.SampleRatio, 0.1},

@@ -63,6 +63,9 @@ func (d decoder) value(n ast.Node, v reflect.Value, tag reflect.StructTag, key s
 	switch {
 	case v.Kind() == reflect.Struct:
 		d.mapping(n, v, key)
+	case v.Kind() == reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		d.scalar(n, v.Elem(), tag, key)
 	case v.Kind() == reflect.Slice:
 		d.list(n, v, tag, key)
 	case v.Kind() == reflect.Map:

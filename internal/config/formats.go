@@ -19,7 +19,7 @@ type format struct {
 func formats() map[string]format {
 	return map[string]format{
 		"url":      {isURL, "an http or https URL without user, query or fragment"},
-		"issuer":   {isURL, "an http or https URL without user, query or fragment"},
+		"issuer":   {isIssuer, "an http or https URL without user, query or fragment, and {tenant} as its only template"},
 		"base":     {isBase, "a path such as /fhir, or an http or https URL, in clean form"},
 		"hostport": {isHostPort, "host:port"},
 		"name":     {name.MatchString, "a name of at most 32 lower-case letters, digits and -, beginning with a letter"},
@@ -29,6 +29,12 @@ func formats() map[string]format {
 }
 
 var name = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
+
+// isIssuer is a URL that may hold {tenant}, and no other template.
+func isIssuer(s string) bool {
+	s = strings.ReplaceAll(s, "{tenant}", "tenant")
+	return isURL(s) && !strings.ContainsAny(s, "{}")
+}
 
 func isURL(s string) bool {
 	u, err := url.Parse(s)

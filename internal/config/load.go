@@ -62,7 +62,7 @@ func Parse(name string, data []byte) (*Config, error) {
 	setDefaults(reflect.ValueOf(c).Elem())
 	d := decoder{report: r}
 	d.mapping(body, reflect.ValueOf(c).Elem(), "")
-	c.complete()
+	c.trimBases()
 	c.validate(r)
 	if err := r.err(); err != nil {
 		return nil, err
@@ -71,15 +71,11 @@ func Parse(name string, data []byte) (*Config, error) {
 	return c, nil
 }
 
-// complete fills in what follows from other keys and drops slashes at the end
-// of bases, which mean nothing there.
-func (c *Config) complete() {
+// trimBases drops slashes at the end of bases, which mean nothing there.
+func (c *Config) trimBases() {
 	c.PublicURL = strings.TrimRight(c.PublicURL, "/")
 	for i := range c.Upstreams {
 		c.Upstreams[i].URL = strings.TrimRight(c.Upstreams[i].URL, "/")
-	}
-	for i := range c.Issuers {
-		c.Issuers[i].Claims = c.Issuers[i].Claims.withPreset(c.Issuers[i].Preset)
 	}
 }
 

@@ -13,7 +13,7 @@ upstreams:
     url: https://fhir.internal/r4
     issuers: [idp]
 issuers:
-  - {name: idp, issuer: https://idp.example, preset: smart}
+  - {name: idp, url: https://idp.example, preset: smart}
 policy:
   bundle: p
 `
@@ -61,7 +61,7 @@ func TestProblems(t *testing.T) {
 		{"a base with a trick", up("    base: /fhir/../admin\n"), `f.yaml:6: upstreams[0].base: found "/fhir/../admin"; expected a path such as /fhir, or an http or https URL, in clean form`},
 		{"a base with an escape", up("    base: https://a.example/f%2fb\n"), `f.yaml:6: upstreams[0].base: found "https://a.example/f%2fb"; expected a path such as /fhir, or an http or https URL, in clean form`},
 		{"bases that overlap", up(second + "base: /fhir/b}\n"), `f.yaml:6: upstreams[1].base: found "/fhir/b", which overlaps with that of upstreams[0]; expected bases of which none is within another`},
-		{"one audience for two", up("    audience: [a]\n" + second + "base: /b, audience: [a]}\n"), `f.yaml:7: upstreams[1].audience: found "a", which upstreams[0] accepts from the same issuer; expected audiences that differ, so that a token for one upstream is worth nothing at another`},
+		{"one audience for two", up("    audience: [a]\n" + second + "base: /b, audience: [a]}\n"), `f.yaml:7: upstreams[1].audience: found "a", which upstreams[0] accepts too; expected audiences that differ, so that a token for one upstream is worth nothing at another`},
 		{"a name for two", up("  - {name: main, base: /b, url: https://b.internal/r4, issuers: [idp]}\n"), `f.yaml:6: upstreams[1].name: found "main", the name of upstreams[0]; expected names that differ`},
 		{"a duration without unit", up("    timeouts: {connect: 5}\n"), "f.yaml:6: upstreams[0].timeouts.connect: found 5; expected a duration such as 30s from 10ms to 5m"},
 		{"a duration out of bounds", up("    timeouts: {connect: 20m}\n"), "f.yaml:6: upstreams[0].timeouts.connect: found 20m0s; expected a duration such as 30s from 10ms to 5m"},
@@ -80,11 +80,15 @@ func TestProblems(t *testing.T) {
 		{"a race accepted for all", up("    writes: {accept_race_for: ['*']}\n"), `f.yaml:6: upstreams[0].writes.accept_race_for[0]: found "*"; expected Type, Type.update, Type.delete, *.update or *.delete`},
 		{"HMAC", issuer("algorithms: [RS256, HS256]"), `f.yaml:7: issuers[0].algorithms[1]: found "HS256"; expected one of RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA`},
 		{"no algorithm", issuer("algorithms: []"), "f.yaml:7: issuers[0].algorithms: found an empty list; expected at least one algorithm"},
-		{"skew too large", issuer("clock_skew: 1h"), "f.yaml:7: issuers[0].clock_skew: found 1h0m0s; expected a duration such as 30s from 0s to 5m"},
-		{"an issuer by http", with("https://idp.example", "http://idp.example"), `f.yaml:7: issuers[0].issuer: found "http://idp.example"; expected https, or plaintext: true`},
-		{"all tenants", with("https://idp.example", "'https://login.example/{tenantid}/v2.0'"), "f.yaml:7: issuers[0].allowed_tenants: found nothing; expected at least one tenant, as issuer holds {tenantid}"},
-		{"two issuers of a kind", with("policy:", "  - {name: idp, issuer: https://b.example, preset: smart}\npolicy:"), `f.yaml:8: issuers[1].name: found "idp", the name of issuers[0]; expected names that differ`},
-		{"scopes without a claim", with("preset: smart", "preset: custom"), "f.yaml:7: issuers[0].claims.scopes: found nothing; expected the claim with the scopes, as scopes_required is true"},
+		{"skew too large", issuer("clock_skew: 1h"), "f.yaml:7: issuers[0].clock_skew: found 1h0m0s; expected a duration such as 30s from 1s to 5m"},
+		{"an issuer by http", with("https://idp.example", "http://idp.example"), `f.yaml:7: issuers[0].url: found "http://idp.example"; expected https, or plaintext: true`},
+		{"all tenants", with("https://idp.example", "'https://login.example/{tenant}/v2.0'"), "f.yaml:7: issuers[0].tenants: found nothing; expected at least one tenant, as url holds {tenant}"},
+		{"another template", with("https://idp.example", "'https://login.example/{tenantid}/v2.0'"), `f.yaml:7: issuers[0].url: found "https://login.example/{tenantid}/v2.0"; expected an http or https URL without user, query or fragment, and {tenant} as its only template`},
+		{"tenants without a claim", issuer("tenants: [t]"), "f.yaml:7: issuers[0].claims.tenant: found nothing; expected the claim with the tenant, as tenants is set"},
+		{"client roles elsewhere", issuer("role_clients: [app]"), "f.yaml:7: issuers[0].role_clients: found a list; expected nothing, as preset is smart"},
+		{"an application twice", issuer("clients: [{id: a}, {id: a}]"), `f.yaml:7: issuers[0].clients[1].id: found "a" a second time; expected each application once`},
+		{"a flag that is a word", issuer("scopes_required: preset"), `f.yaml:7: issuers[0].scopes_required: found "preset"; expected true or false`},
+		{"two issuers of a kind", with("policy:", "  - {name: idp, url: https://b.example, preset: smart}\npolicy:"), `f.yaml:8: issuers[1].name: found "idp", the name of issuers[0]; expected names that differ`},
 		{"an empty claim", issuer(`claims: {roles: [""]}`), "f.yaml:7: issuers[0].claims.roles[0]: found nothing; expected a string"},
 		{"no bundle", with("  bundle: p\n", ""), "f.yaml:8: policy.bundle: found nothing; expected a path"},
 		{"a flag that is text", minimal + "audit: {log: 'yes'}\n", `f.yaml:10: audit.log: found "yes"; expected true or false`},

@@ -139,44 +139,41 @@ func (c *Config) validateIssuers(r *report) {
 		if j, twice := names[is.Name]; twice && is.Name != "" {
 			r.add(key+".name", quote(is.Name)+fmt.Sprintf(", the name of issuers[%d]", j), "names that differ")
 		}
-		if j, twice := urls[is.Issuer]; twice && is.Issuer != "" {
-			r.add(key+".issuer", quote(is.Issuer)+fmt.Sprintf(", the issuer of issuers[%d]", j), "issuers that differ")
+		if j, twice := urls[is.URL]; twice && is.URL != "" {
+			r.add(key+".url", quote(is.URL)+fmt.Sprintf(", the issuer of issuers[%d]", j), "issuers that differ")
 		}
-		names[is.Name], urls[is.Issuer] = i, i
+		names[is.Name], urls[is.URL] = i, i
 		is.validate(r, key)
 	}
 }
 
 func (is Issuer) validate(r *report, key string) {
-	for _, f := range []struct{ key, url string }{{"issuer", is.Issuer}, {"discovery_url", is.DiscoveryURL}, {"jwks_url", is.JWKSURL}} {
+	for _, f := range []struct{ key, url string }{{"url", is.URL}, {"jwks_url", is.JWKSURL}} {
 		if plainHTTP(f.url) && !is.Plaintext {
 			r.add(key+"."+f.key, quote(f.url), "https, or plaintext: true")
 		}
 	}
-	if is.DiscoveryURL != "" && is.JWKSURL != "" {
-		r.add(key+".jwks_url", quote(is.JWKSURL), "nothing, as discovery_url is set")
-	}
 	if len(is.Algorithms) == 0 {
 		r.add(key+".algorithms", "an empty list", "at least one algorithm")
 	}
-	if strings.Contains(is.Issuer, "{tenantid}") && len(is.AllowedTenants) == 0 {
-		r.add(key+".allowed_tenants", "nothing", "at least one tenant, as issuer holds {tenantid}")
+	if strings.Contains(is.URL, "{tenant}") && len(is.Tenants) == 0 {
+		r.add(key+".tenants", "nothing", "at least one tenant, as url holds {tenant}")
 	}
-	if len(is.AllowedTenants) > 0 && len(is.Claims.Tenant) == 0 {
-		r.add(key+".claims.tenant", "nothing", "the claim with the tenant, as allowed_tenants is set")
+	if len(is.Tenants) > 0 && is.Preset != "entra" && len(is.Claims.Tenant) == 0 {
+		r.add(key+".claims.tenant", "nothing", "the claim with the tenant, as tenants is set")
 	}
-	if len(is.Claims.Client) == 0 && len(is.AllowedClients)+len(is.ScopesRequiredClients) > 0 {
-		r.add(key+".claims.client", "nothing", "the claim with the application, as applications are named")
-	}
-	if is.ScopesRequired && len(is.Claims.Scopes) == 0 {
-		r.add(key+".claims.scopes", "nothing", "the claim with the scopes, as scopes_required is true")
-	}
-	if is.ScopesRequired && len(is.ScopesRequiredClients) > 0 {
-		r.add(key+".scopes_required_clients", "a list", "nothing, as scopes_required is true for all")
+	if len(is.RoleClients) > 0 && is.Preset != "keycloak" {
+		r.add(key+".role_clients", "a list", "nothing, as preset is "+is.Preset)
 	}
 	for i, base := range is.FHIRBases {
 		if !isURL(base) {
 			r.add(fmt.Sprintf("%s.fhir_bases[%d]", key, i), quote(base), formats()["url"].want)
+		}
+	}
+	for i, client := range is.Clients {
+		same := func(other Client) bool { return other.ID == client.ID }
+		if client.ID != "" && slices.ContainsFunc(is.Clients[:i], same) {
+			r.add(fmt.Sprintf("%s.clients[%d].id", key, i), quote(client.ID)+" a second time", "each application once")
 		}
 	}
 }

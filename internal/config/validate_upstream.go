@@ -55,13 +55,9 @@ func (c *Config) validateApart(r *report, i, j int) {
 	if hostA == hostB && (strings.HasPrefix(pathA, pathB) || strings.HasPrefix(pathB, pathA)) {
 		r.add(key+".base", fmt.Sprintf("%q, which overlaps with that of upstreams[%d]", a.Base, j), "bases of which none is within another")
 	}
-	shared := func(n string) bool { return slices.Contains(b.Issuers, n) }
-	if !slices.ContainsFunc(a.Issuers, shared) {
-		return
-	}
 	for _, aud := range c.Audiences(a) {
 		if slices.Contains(c.Audiences(b), aud) {
-			r.add(key+".audience", fmt.Sprintf("%s, which upstreams[%d] accepts from the same issuer", quote(aud), j),
+			r.add(key+".audience", fmt.Sprintf("%s, which upstreams[%d] accepts too", quote(aud), j),
 				"audiences that differ, so that a token for one upstream is worth nothing at another")
 		}
 	}

@@ -139,6 +139,8 @@ func typeOf(t ast.Expr, tag reflect.StructTag) (words, structName string) {
 	case *ast.MapType:
 		words, _ = typeOf(t.Value, tag)
 		return "mapping of name to " + words, ""
+	case *ast.StarExpr:
+		return typeOf(t.X, tag)
 	case *ast.SelectorExpr:
 		return "duration" + bounds(tag), ""
 	case *ast.Ident:
