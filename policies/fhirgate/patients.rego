@@ -1,0 +1,110 @@
+# METADATA
+# title: The patients that a resource is about
+# description: >-
+#   A resource is seen by who may see every patient that it is about, unless
+#   tables/compartments says otherwise for its type. What the resource contains, and
+#   what a Binary's securityContext refers to, are parts of it.
+package fhirgate.patients
+
+import data.fhirgate.fhir
+import data.fhirgate.tables.compartments as settings
+
+# METADATA
+# description: >-
+#   The ids of the patients that a resource is about; empty for a resource that
+#   belongs to nobody (an Organization). "?" stands for somebody who can't be told.
+about(resource) := own(resource) if not composite(resource)
+
+about(resource) := union({own(resource), of_contained(resource), of_context(resource)}) if composite(resource)
+
+# METADATA
+# description: Whether there is more to judge than the resource itself.
+composite(resource) if "contained" in object.keys(resource)
+
+composite(resource) if resource.resourceType == "Binary"
+
+# METADATA
+# description: What is judged along with the resource.
+parts(resource) := array.concat(
+	[part | some part in object.get(resource, "contained", [])],
+	[part | some part in context(resource)],
+)
+
+# METADATA
+# description: What a Binary's securityContext refers to, in a list of at most one.
+context(resource) := [fhir.read(reference) |
+	resource.resourceType == "Binary"
+	reference := resource.securityContext.reference
+	is_string(reference)
+]
+
+own(resource) := {resource.id} if {
+	resource.resourceType == "Patient"
+	is_string(resource.id)
+}
+
+own(resource) := {"?"} if {
+	resource.resourceType == "Patient"
+	not resource.id
+}
+
+own(resource) := fhir.compartment_refs(resource, "Patient") | subjects(resource) if resource.resourceType != "Patient"
+
+subjects(resource) := {id |
+	some element in settings.subject_elements
+	some subject in listed(resource[element])
+	id := patient_id(subject)
+}
+
+listed(value) := value if is_array(value)
+
+listed(value) := [value] if not is_array(value)
+
+# METADATA
+# description: The id in a literal, relative reference to a patient; "?" for anything else.
+patient_id(subject) := id if {
+	is_string(subject.reference)
+	["Patient", id] = split(subject.reference, "/")
+} else := "?"
+
+# A contained Patient has an id of its container's, which names nobody.
+of_contained(resource) := {id |
+	some part in resource.contained
+	some id in own(object.remove(part, ["id"]))
+}
+
+of_context(resource) := {id | some part in context(resource); some id in (own(part) | of_contained(part))} if count(context(resource)) > 0
+
+of_context(resource) := set() if not resource.securityContext
+
+of_context(resource) := {"?"} if {
+	resource.securityContext
+	count(context(resource)) == 0
+}
+
+# METADATA
+# description: >-
+#   Whether a reach, {"everyone": bool, "ids": {id: true}}, covers a resource of that
+#   type about these patients. One about nobody is left to the table `shared`.
+within(reach, _, _) if reach.everyone == true
+
+within(reach, _, ids) if {
+	is_object(reach.ids)
+	every id in ids {
+		reach.ids[id] == true
+	}
+}
+
+within(reach, type, ids) if {
+	type in settings.one_patient_is_enough
+	some id in ids
+	reach.ids[id] == true
+}
+
+# METADATA
+# description: A set of ids as a reach; what isn't a FHIR id is left out.
+reach(ids) := {"everyone": false, "ids": {id: true | some id in ids; regex.match(`^[A-Za-z0-9.-]{1,64}$`, id)}}
+
+# METADATA
+# description: The reach without a limit.
+everyone := {"everyone": true, "ids": {}}

@@ -1,0 +1,161 @@
+# METADATA
+# title: Requests
+# description: >-
+#   Whether a request may be made at all: a grant of the caller has the right on the
+#   type, and the scopes permit the interaction. Which resources it then shows is
+#   decided one by one (rows).
+package fhirgate.requests
+
+import data.fhirgate.breakglass
+import data.fhirgate.limits
+import data.fhirgate.rows
+import data.fhirgate.scopes
+
+# METADATA
+# description: The right in a role's table that each interaction needs.
+rights := {
+	"create": "create",
+	"delete": "delete",
+	"history-instance": "history",
+	"history-system": "history",
+	"history-type": "history",
+	"read": "read",
+	"search-compartment": "read",
+	"search-system": "read",
+	"search-type": "read",
+	"update": "update",
+	"vread": "read",
+}
+
+default allow := false
+
+# What the server can do is no secret: an app reads it before anybody logs in.
+allow if input.request.interaction == "capabilities"
+
+allow if {
+	rights[input.request.interaction]
+	input.principal.anonymous == false
+	breakglass.acceptable
+	scopes.permit
+	granted
+}
+
+# METADATA
+# description: Some grant has the right on the type of the request.
+granted if {
+	some grant in input.context.grants
+	gives(grant)
+}
+
+gives(grant) if {
+	some table in [grant.compartment, grant.shared]
+	rows.in_table(table, input.request.type, rights[input.request.interaction])
+}
+
+gives(grant) if {
+	not input.request.type
+	input.request.interaction == "search-compartment"
+	grant.compartment[_].read == true
+}
+
+gives(grant) if {
+	not input.request.type
+	grant.system[input.request.interaction] == true
+}
+
+# METADATA
+# description: Why, with stable codes. All that apply are given.
+reasons contains reason("capabilities-open", "what the server can do is open to everybody") if {
+	input.request.interaction == "capabilities"
+}
+
+reasons contains reason("role-grants", sprintf("%s may %s %s", [grant.role, input.request.interaction, type_name])) if {
+	allow
+	some grant in input.context.grants
+	gives(grant)
+	grant.break_glass == false
+}
+
+reasons contains reason("break-glass", sprintf("%s may %s %s in an emergency", [grant.role, input.request.interaction, type_name])) if {
+	allow
+	some grant in input.context.grants
+	gives(grant)
+	grant.break_glass == true
+}
+
+reasons contains reason("unknown-interaction", "policy does not know this interaction") if {
+	not allow
+	not rights[input.request.interaction]
+}
+
+reasons contains reason("anonymous", "this needs a token") if {
+	not allow
+	not input.principal.anonymous == false
+}
+
+reasons contains reason("act-as-not-held", "the role to act as is none of the caller's") if {
+	not allow
+	input.principal.anonymous == false
+	input.request.act_as
+	not input.request.act_as in input.principal.roles
+}
+
+reasons contains reason("no-known-role", "none of the caller's roles is known here") if {
+	not allow
+	input.principal.anonymous == false
+	count(input.context.grants) == 0
+	not input.request.act_as
+}
+
+reasons contains reason("type-not-granted", sprintf("none of the caller's roles may %s %s", [input.request.interaction, type_name])) if {
+	not allow
+	rights[input.request.interaction]
+	count(input.context.grants) > 0
+	not granted
+}
+
+reasons contains reason("scope-missing", "the token carries no scope, and needs one") if {
+	not allow
+	input.principal.scopes.required == true
+	count(input.principal.scopes.granted) == 0
+}
+
+reasons contains reason("scope-insufficient", sprintf("no scope of the token permits %s of %s", [input.request.interaction, type_name])) if {
+	not allow
+	rights[input.request.interaction]
+	count(input.principal.scopes.granted) > 0
+	not scopes.permit
+}
+
+reasons contains reason(code, text) if {
+	not allow
+	not breakglass.acceptable
+	some code, text in breakglass.faults
+}
+
+type_name := input.request.type if is_string(input.request.type)
+
+type_name := "resources of any type" if not is_string(input.request.type)
+
+reason(code, text) := {"code": code, "text": text}
+
+# METADATA
+# description: What the gateway has to do besides.
+obligations := object.union(
+	{
+		"audit": input.context.obligations.audit,
+		"withheld_notice": input.context.obligations.withheld_notice,
+		"total": input.context.obligations.total,
+		"limits": limits.of_caller,
+	},
+	review,
+)
+
+review := {"review": "break-glass"} if breaks_glass
+
+review := {} if not breaks_glass
+
+breaks_glass if {
+	some grant in input.context.grants
+	grant.break_glass == true
+}
