@@ -1,0 +1,3 @@
+package store
+
+func (s *Store) bundle(req *request) (*answer, error) { return nil, unsupported(req) }
