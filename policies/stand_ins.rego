@@ -28,7 +28,7 @@ search(query) := [resource |
 
 matches_pair(_, ["date", _])
 
-matches_pair(resource, [param, value]) if search_matches(resource, param, split(value, ","))
+matches_pair(resource, [param, value]) if search_matches(resource, param, [value])
 
 # METADATA
 # description: Whether the resource is in the compartment of that type and id.
@@ -70,12 +70,16 @@ items(value) := value if is_array(value)
 items(value) := [value] if not is_array(value)
 
 # METADATA
-# description: Whether the resource matches a token or reference search parameter with any of the values.
+# description: Whether the resource matches a token or reference search parameter with each of the values; a comma in one means or.
 search_matches(resource, param, values) if {
-	some found in path(resource, params[param])
-	some value in values
-	some candidate in array.concat([found], object_codings(found))
-	matches_value(candidate, value)
+	count(values) > 0
+	every value in values {
+		some expression in params[param]
+		some found in path(resource, expression)
+		some candidate in array.concat([found], object_codings(found))
+		some alternative in split(value, ",")
+		matches_value(candidate, alternative)
+	}
 }
 
 matches_value(found, value) if found == value
@@ -89,15 +93,14 @@ matches_value(found, value) if concat("|", [found.system, found.code]) == value
 object_codings(found) := [coding | some coding in found.coding]
 
 params := {
-	"_id": "id",
-	"category": "category",
-	"code": "code",
-	"general-practitioner": "generalPractitioner",
-	"patient": "subject",
-	"practitioner": "participant.individual",
-	"status": "status",
-	"subject": "subject",
-	"participant": "participant.member",
+	"_id": ["id"],
+	"category": ["category"],
+	"code": ["code"],
+	"general-practitioner": ["generalPractitioner"],
+	"participant": ["participant.member", "participant.individual"],
+	"patient": ["subject", "patient"],
+	"status": ["status"],
+	"subject": ["subject"],
 }
 
 # Of the R4 compartment definition, what the tests use.

@@ -66,15 +66,13 @@ read := {
 
 # METADATA
 # title: Write
-# description: May this resource be stored, changed or deleted, and what of the stored one does the writer not see?
+# description: May this resource be stored, changed or deleted, and why?
 # entrypoint: true
 default write := {"allow": false, "reasons": [{"code": "policy-denied", "text": "no rule allows this"}]}
 
 write := {
 	"allow": writes.allow,
 	"reasons": sort(writes.reasons),
-	"grants": writes.grants,
-	"masks": writes.restrictions,
 	"update_as_create": writes.update_as_create,
 } if {
 	count(writes.reasons) > 0

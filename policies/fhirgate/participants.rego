@@ -84,7 +84,7 @@ found.careteam contains id if {
 # description: encounter - patients of the encounters that the caller takes part in, now or until lately.
 found.encounter contains id if {
 	some own in clinicians
-	query := sprintf("Encounter?practitioner=%s&status=%s", [own, concat(",", relationships.encounter.open_statuses)])
+	query := sprintf("Encounter?participant=%s&status=%s", [own, concat(",", relationships.encounter.open_statuses)])
 	some encounter in fhir.search(query)
 	encounter.status in relationships.encounter.open_statuses
 	takes_part(encounter, own)
@@ -94,7 +94,7 @@ found.encounter contains id if {
 found.encounter contains id if {
 	some own in clinicians
 	query := sprintf(
-		"Encounter?practitioner=%s&status=%s&date=ge%s",
+		"Encounter?participant=%s&status=%s&date=ge%s",
 		[own, concat(",", relationships.encounter.ended_statuses), time.format([ended_after, "UTC", "2006-01-02"])],
 	)
 	some encounter in fhir.search(query)

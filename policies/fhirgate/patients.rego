@@ -36,6 +36,7 @@ context(resource) := [fhir.read(reference) |
 	resource.resourceType == "Binary"
 	reference := resource.securityContext.reference
 	is_string(reference)
+	regex.match(`^[A-Z][A-Za-z]+/[A-Za-z0-9.-]{1,64}$`, reference)
 ]
 
 own(resource) := {resource.id} if {
@@ -69,9 +70,13 @@ patient_id(subject) := id if {
 
 # A contained Patient has an id of its container's, which names nobody.
 of_contained(resource) := {id |
-	some part in resource.contained
-	some id in own(object.remove(part, ["id"]))
+	some part in object.get(resource, "contained", [])
+	some id in of_part(part)
 }
+
+of_part(part) := own(object.remove(part, ["id"])) if is_string(part.resourceType)
+
+of_part(part) := {"?"} if not is_string(part.resourceType)
 
 of_context(resource) := {id | some part in context(resource); some id in (own(part) | of_contained(part))} if count(context(resource)) > 0
 

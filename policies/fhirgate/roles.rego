@@ -20,7 +20,13 @@ active contains role if {
 	some role in input.principal.roles
 	tables.roles[role]
 	acts_as(role)
+	scoped(role)
 }
+
+# A role of applications may be worth nothing without a scope in the token.
+scoped(role) if not tables.roles[role].needs_scopes
+
+scoped(_) if count(input.principal.scopes.granted) > 0
 
 acts_as(_) if not "act_as" in object.keys(input.request)
 

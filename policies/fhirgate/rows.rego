@@ -33,7 +33,7 @@ giving[i] := true if {
 right := "history" if input.request.interaction in {"history-instance", "history-type", "history-system"}
 
 right := "read" if input.request.interaction in {
-	"create", "read", "search-compartment", "search-system", "search-type", "update", "vread",
+	"create", "delete", "read", "search-compartment", "search-system", "search-type", "update", "vread",
 }
 
 # METADATA

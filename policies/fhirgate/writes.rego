@@ -9,7 +9,6 @@ package fhirgate.writes
 
 import data.fhirgate.breakglass
 import data.fhirgate.labels
-import data.fhirgate.masks
 import data.fhirgate.patients
 import data.fhirgate.rows
 import data.fhirgate.scopes
@@ -181,16 +180,3 @@ reasons contains {"code": "update-as-create", "text": "no role of the caller may
 reasons contains {"code": "unknown-interaction", "text": "policy does not know this kind of write"} if {
 	not input.request.interaction in {"create", "update", "delete"}
 }
-
-# METADATA
-# description: The masks under which the caller sees what is stored, a list for each grant; of a create, what would be.
-grants := [masks.applied(grant.masks, seen) |
-	some grant in input.context.grants
-	rows.permits(grant, seen, patients.about(seen), "read")
-]
-
-restrictions := masks.applied(input.context.restrictions, seen)
-
-seen := input.stored if input.stored
-
-seen := input.resource if not input.stored
