@@ -15,6 +15,10 @@ func storyOrder() []string {
 	return []string{
 		"shared",
 		"anna-berg", "george-whitfield", "leo-lind", "maria-lind", "marcus-reid",
+		"sofia-marchetti", "james-oyelaran", "ruth-abernathy", "noah-adeyemi", "mia-tanaka",
+		"daniel-cohen", "priya-raman", "oskar-nilsen", "elena-petrova", "samuel-kim",
+		"fatima-elsayed", "thomas-gray", "carol-jennings", "luis-ortega", "henry-novak",
+		"groups",
 	}
 }
 
