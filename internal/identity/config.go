@@ -30,54 +30,54 @@ type Upstream struct {
 type Issuer struct {
 	// URL is the issuer as its tokens spell it in iss, compared byte for byte. It
 	// may contain {tenant}, which stands for each of Tenants in turn.
-	URL string `yaml:"url"`
+	URL string
 	// Preset is entra, keycloak, smart or custom (which maps nothing but sub,
 	// azp and client_id, scope and scp by itself).
-	Preset string `yaml:"preset"`
+	Preset string
 	// JWKSURL is where the keys are, for issuers without discovery; empty means
 	// what the issuer's discovery document says.
-	JWKSURL string `yaml:"jwks_url"`
+	JWKSURL string
 	// AllowHTTP permits plain http for an issuer that is not on a loopback address.
-	AllowHTTP bool `yaml:"allow_http"`
+	AllowHTTP bool
 	// Audiences replace the upstream's for this issuer. Entra ID v2 tokens carry
 	// the client id of the API's app registration in aud, whatever was asked for.
-	Audiences []string `yaml:"audiences"`
+	Audiences []string
 	// FHIRBases replace the upstream's for this issuer's fhirUser claims.
-	FHIRBases []string `yaml:"fhir_bases"`
+	FHIRBases []string
 	// Algorithms are those allowed of DefaultAlgorithms (which empty means),
 	// ES512, PS384 and PS512. Symmetric ones and none are refused always.
-	Algorithms []string `yaml:"algorithms"`
+	Algorithms []string
 	// ClockSkew is the tolerance for exp, nbf and iat; zero means
 	// DefaultClockSkew, more than five minutes is refused.
-	ClockSkew time.Duration `yaml:"clock_skew"`
+	ClockSkew time.Duration
 	// Tenants are the directory tenants whose tokens are taken; with it, a token
 	// without a tenant is refused.
-	Tenants []string `yaml:"tenants"`
+	Tenants []string
 	// ScopesRequired says whether this issuer's tokens must carry SMART scopes;
 	// absent means the preset's answer: yes for smart, no for the others.
-	ScopesRequired *bool `yaml:"scopes_required"`
+	ScopesRequired *bool
 	// RequireAccessTokenMarker refuses tokens which nothing marks as access
 	// tokens; absent means yes. See the package documentation.
-	RequireAccessTokenMarker *bool `yaml:"require_access_token_marker"`
+	RequireAccessTokenMarker *bool
 	// ScopeMap gives SMART scopes for values which the issuer cannot spell as
 	// such, by the token's value.
-	ScopeMap map[string]string `yaml:"scope_map"`
+	ScopeMap map[string]string
 	// DottedScopes reads patient.Observation.rs as patient/Observation.rs and
 	// patient.all.read as patient/*.read, for issuers whose scopes cannot contain
 	// a slash or a star (Entra ID). Absent means yes for the preset entra only.
-	DottedScopes *bool `yaml:"dotted_scopes"`
+	DottedScopes *bool
 	// RoleClients are the Keycloak clients whose client roles count as roles.
-	RoleClients []string `yaml:"role_clients"`
+	RoleClients []string
 	// Claims replace, claim by claim, where the preset looks.
-	Claims Claims `yaml:"claims"`
+	Claims Claims
 	// Clients hold what is special to one application, by client id.
-	Clients map[string]Client `yaml:"clients"`
+	Clients map[string]Client
 }
 
 // Client is what is special to one application of an issuer.
 type Client struct {
 	// ScopesRequired overrides the issuer's; absent means the issuer's.
-	ScopesRequired *bool `yaml:"scopes_required"`
+	ScopesRequired *bool
 }
 
 // Claims says where the parts of a principal are in a token, each as gjson paths
@@ -85,16 +85,16 @@ type Client struct {
 // Client, Tenant, FHIRUser, Patient and Encounter the first path that the token
 // has counts; for the others the values of all paths add up.
 type Claims struct {
-	Subject      []string `yaml:"subject"`
-	Client       []string `yaml:"client"`
-	Tenant       []string `yaml:"tenant"`
-	Roles        []string `yaml:"roles"`
-	Groups       []string `yaml:"groups"`
-	Scopes       []string `yaml:"scopes"`
-	FHIRUser     []string `yaml:"fhir_user"`
-	Patient      []string `yaml:"patient"`
-	Encounter    []string `yaml:"encounter"`
-	PurposeOfUse []string `yaml:"purpose_of_use"`
+	Subject      []string
+	Client       []string
+	Tenant       []string
+	Roles        []string
+	Groups       []string
+	Scopes       []string
+	FHIRUser     []string
+	Patient      []string
+	Encounter    []string
+	PurposeOfUse []string
 }
 
 // DefaultClockSkew is the tolerance between the clocks of an issuer and this host.
