@@ -19,6 +19,9 @@ func (e evaluation) appendChildren(values []Value, v Value, name string) ([]Valu
 	if t.Kind == definitions.Primitive {
 		object = v.sibling
 	}
+	if err := e.spend(valueCost + len(object)); err != nil {
+		return nil, err
+	}
 	element, ok := t.Element(name)
 	if !ok || object == nil {
 		return values, nil

@@ -2,6 +2,7 @@ package fhirpath
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/fhirgate/fhirgate/internal/fhir/definitions"
@@ -23,10 +24,13 @@ type evaluation struct {
 	budget   *int
 }
 
-// spend counts values that are looked at; nested criteria can multiply them.
-func (e evaluation) spend(n int) error {
-	if *e.budget -= n; *e.budget < 0 {
-		return fmt.Errorf("%w: more than %d values looked at", ErrEvaluation, maxValues)
+// valueCost is what a value costs beside its bytes.
+const valueCost = 64
+
+// spend counts the bytes that are read; nested criteria can multiply them.
+func (e evaluation) spend(bytes int) error {
+	if *e.budget -= bytes; *e.budget < 0 {
+		return fmt.Errorf("%w: too much to read", ErrEvaluation)
 	}
 	return nil
 }
@@ -140,9 +144,6 @@ func (n member) eval(e evaluation, focus []Value) ([]Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := e.spend(len(input)); err != nil {
-		return nil, err
-	}
 	var values []Value
 	for _, v := range input {
 		if values, err = e.appendChildren(values, v, n.name); err != nil {
@@ -169,7 +170,7 @@ func (n where) eval(e evaluation, focus []Value) ([]Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := e.spend(len(input)); err != nil {
+	if err := e.spend(valueCost * len(input)); err != nil {
 		return nil, err
 	}
 	one := make([]Value, 1)
@@ -227,6 +228,11 @@ func (n union) eval(e evaluation, focus []Value) ([]Value, error) {
 	right, err := n.right.eval(e, focus)
 	if err != nil {
 		return nil, err
+	}
+	for _, v := range slices.Concat(left, right) {
+		if err := e.spend(valueCost + len(v.JSON)); err != nil {
+			return nil, err
+		}
 	}
 	return distinct(left, right), nil
 }

@@ -43,8 +43,12 @@ const (
 	maxDepth  = 32
 )
 
-// maxValues is how many values one evaluation may look at.
-const maxValues = 1 << 20
+// One evaluation may read the resource as often as workFactor says, and minWork bytes more: an expression with many steps and
+// branches reads it some dozen times, nested criteria more often than anyone can wait.
+const (
+	workFactor = 256
+	minWork    = 1 << 20
+)
 
 // ErrEvaluation is the error of an expression that can't be evaluated on a resource: its JSON isn't what FHIR says, several
 // items are where one is needed, or values are compared that can't be.
@@ -110,7 +114,7 @@ func (e *Expr) Eval(resource []byte) ([]Value, error) {
 		return nil, fmt.Errorf("%w: no resourceType of FHIR %s", ErrEvaluation, e.defs.Version())
 	}
 	focus := []Value{{JSON: resource, Type: name}}
-	budget := maxValues
+	budget := minWork + workFactor*len(resource)
 	values, err := e.root.eval(evaluation{defs: e.defs, resource: focus[0], budget: &budget}, focus)
 	if err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package fhirpath
 import (
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/fhirgate/fhirgate/internal/fhir/definitions"
@@ -330,4 +331,22 @@ func BenchmarkCompile(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// One expression serves all goroutines, the first use of a type's look-up included.
+func TestEvalConcurrently(t *testing.T) {
+	e, err := Compile("Observation.component.where(code.text='b').value.ofType(Quantity).value")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var group sync.WaitGroup
+	for range 8 {
+		group.Go(func() {
+			values, err := e.Eval([]byte(observation))
+			if err != nil || len(values) != 1 || string(values[0].JSON) != "2" {
+				t.Errorf("%v %v", values, err)
+			}
+		})
+	}
+	group.Wait()
 }
