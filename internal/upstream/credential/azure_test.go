@@ -74,7 +74,7 @@ func TestAzureDefaultChain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantHeader(t, token, "Bearer managed https://chain.example ")
+	wantHeader(t, token, "Bearer managed https://chain.example")
 }
 
 func TestAzureRefused(t *testing.T) {
