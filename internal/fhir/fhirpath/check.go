@@ -145,7 +145,7 @@ func (n equality) check(s scope) ([]string, error) {
 	}
 	for _, a := range left {
 		for _, b := range right {
-			if comparable(s.classOf(a), s.classOf(b)) {
+			if canCompare(s.classOf(a), s.classOf(b)) {
 				return []string{"boolean"}, nil
 			}
 		}

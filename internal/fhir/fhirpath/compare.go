@@ -126,9 +126,9 @@ func classOf(typeName string, kind wire.Kind) class {
 	return object
 }
 
-// comparable says whether values of the classes can be compared: dates have precision and time zones, and objects have
+// canCompare says whether values of the classes can be compared: dates have precision and time zones, and objects have
 // rules of their own (quantities have units), none of which the subset has.
-func comparable(a, b class) bool {
+func canCompare(a, b class) bool {
 	if a == object || b == object {
 		return false
 	}
@@ -138,7 +138,7 @@ func comparable(a, b class) bool {
 func equal(a, b Value) (bool, error) {
 	kindA, kindB := wire.KindOf(a.JSON), wire.KindOf(b.JSON)
 	classA, classB := classOf(a.Type, kindA), classOf(b.Type, kindB)
-	if !comparable(classA, classB) {
+	if !canCompare(classA, classB) {
 		return false, fmt.Errorf("%w: a %s can't be compared with a %s", ErrEvaluation, a.Type, b.Type)
 	}
 	if classA != classB {

@@ -21,7 +21,13 @@ type node interface {
 type evaluation struct {
 	defs     *definitions.Definitions
 	resource Value
-	budget   *int
+	*progress
+}
+
+// progress is what changes while a resource is looked at.
+type progress struct {
+	budget    int               // in bytes, see spend
+	contained map[string]string // types of the contained resources by id, nil until asked for
 }
 
 // valueCost is what a value costs beside its bytes.
@@ -29,7 +35,7 @@ const valueCost = 64
 
 // spend counts the bytes that are read; nested criteria can multiply them.
 func (e evaluation) spend(bytes int) error {
-	if *e.budget -= bytes; *e.budget < 0 {
+	if e.budget -= bytes; e.budget < 0 {
 		return fmt.Errorf("%w: too much to read", ErrEvaluation)
 	}
 	return nil

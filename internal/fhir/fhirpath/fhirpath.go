@@ -114,8 +114,7 @@ func (e *Expr) Eval(resource []byte) ([]Value, error) {
 		return nil, fmt.Errorf("%w: no resourceType of FHIR %s", ErrEvaluation, e.defs.Version())
 	}
 	focus := []Value{{JSON: resource, Type: name}}
-	budget := minWork + workFactor*len(resource)
-	values, err := e.root.eval(evaluation{defs: e.defs, resource: focus[0], budget: &budget}, focus)
+	values, err := e.root.eval(evaluation{defs: e.defs, resource: focus[0], progress: &progress{budget: minWork + workFactor*len(resource)}}, focus)
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,9 @@ func (n refersTo) eval(e evaluation, focus []Value) ([]Value, error) {
 	}
 	var targets []string
 	for _, v := range input {
+		if err := e.spend(valueCost + len(v.JSON)); err != nil {
+			return nil, err
+		}
 		if target, ok := e.target(v); ok {
 			targets = append(targets, target)
 		}
@@ -38,7 +41,7 @@ func (e evaluation) target(v Value) (string, bool) {
 		return "", false
 	}
 	if id, ok := strings.CutPrefix(text, "#"); ok {
-		return e.contained(id)
+		return e.containedType(id)
 	}
 	if name, ok := e.typeInReference(text); ok {
 		return name, true
@@ -48,19 +51,24 @@ func (e evaluation) target(v Value) (string, bool) {
 	return name, e.defs.IsResource(name)
 }
 
-// contained is the type of a contained resource; the empty id is the resource itself (FHIR R4 references.html#contained).
-func (e evaluation) contained(id string) (string, bool) {
+// containedType is the type of a contained resource; the empty id is the resource itself (FHIR R4 references.html#contained).
+func (e evaluation) containedType(id string) (string, bool) {
 	if id == "" {
 		return e.resource.Type, true
 	}
-	all, _ := wire.Get(e.resource.JSON, "contained")
-	for resource := range wire.Items(all) {
-		value, _ := wire.Get(resource, "id")
-		if s, ok := wire.String(value); ok && s == id {
-			return resourceType(e.defs, resource)
+	if e.contained == nil {
+		e.contained = map[string]string{}
+		all, _ := wire.Get(e.resource.JSON, "contained")
+		for resource := range wire.Items(all) {
+			value, _ := wire.Get(resource, "id")
+			name, known := resourceType(e.defs, resource)
+			if s, ok := wire.String(value); ok && known {
+				e.contained[s] = name
+			}
 		}
 	}
-	return "", false
+	name, ok := e.contained[id]
+	return name, ok
 }
 
 // typeInReference finds the type in [base/]Type/id[/_history/version] and in Type?query.
