@@ -73,9 +73,7 @@ func New(upstreams []Upstream, options Options) (*Authenticator, error) {
 	if options.Clock == nil {
 		options.Clock = time.Now //nolint:forbidigo // the default for the injected clock
 	}
-	if options.HTTPClient == nil {
-		options.HTTPClient = &http.Client{Timeout: fetchTimeout, CheckRedirect: refuseDowngrade}
-	}
+	options.HTTPClient = newClient(options.HTTPClient)
 	if options.MaxTokenBytes == 0 {
 		options.MaxTokenBytes = DefaultMaxTokenBytes
 	}
@@ -264,15 +262,4 @@ func validateAll(upstreams []Upstream) error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// refuseDowngrade ends redirects that would leave https, and long chains.
-func refuseDowngrade(request *http.Request, via []*http.Request) error {
-	if len(via) >= 5 {
-		return errors.New("too many redirects")
-	}
-	if via[0].URL.Scheme == "https" && request.URL.Scheme != "https" {
-		return errors.New("redirect from https to http")
-	}
-	return nil
 }

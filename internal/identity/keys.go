@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -147,12 +148,9 @@ func (s *keySource) fetch(ctx context.Context) (*keys, error) {
 	if response.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("key set of %s: HTTP status %d", s.issuer, response.StatusCode)
 	}
-	document, err := io.ReadAll(io.LimitReader(response.Body, maxDocumentBytes+1))
+	document, err := io.ReadAll(response.Body) // bounded by the transport
 	if err != nil {
 		return nil, fmt.Errorf("key set of %s: %w", s.issuer, err)
-	}
-	if len(document) > maxDocumentBytes {
-		return nil, fmt.Errorf("key set of %s: more than %d bytes", s.issuer, maxDocumentBytes)
 	}
 	parsed, err := parseKeys(document)
 	if err != nil {
@@ -164,9 +162,7 @@ func (s *keySource) fetch(ctx context.Context) (*keys, error) {
 // discover returns the jwks_uri of the issuer's discovery document. go-oidc
 // checks that the document is the issuer's own (OpenID Connect Discovery 4.3).
 func (s *keySource) discover(ctx context.Context) (string, error) {
-	bounded := *s.client
-	bounded.Transport = boundedTransport{s.client.Transport}
-	provider, err := oidc.NewProvider(oidc.ClientContext(ctx, &bounded), s.issuer)
+	provider, err := oidc.NewProvider(oidc.ClientContext(ctx, s.client), s.issuer)
 	var mismatch *oidc.IssuerMismatchError
 	switch {
 	case errors.As(err, &mismatch):
@@ -180,23 +176,48 @@ func (s *keySource) discover(ctx context.Context) (string, error) {
 	if err := provider.Claims(&metadata); err != nil {
 		return "", fmt.Errorf("discovery of %s: the document is not valid", s.issuer)
 	}
-	insecure := len(s.issuer) > 5 && s.issuer[:5] == "http:"
+	insecure := strings.HasPrefix(s.issuer, "http:")
 	if err := checkURL("jwks_uri", metadata.JWKSURL, insecure); err != nil {
 		return "", fmt.Errorf("discovery of %s: %w", s.issuer, err)
 	}
 	return metadata.JWKSURL, nil
 }
 
-// boundedTransport cuts bodies at maxDocumentBytes; go-oidc reads them whole.
+// newClient returns a client that fetches documents of issuers: it never goes
+// from https to http, and cuts bodies at maxDocumentBytes, as go-oidc reads them
+// whole. What was cut is no valid document any more.
+func newClient(given *http.Client) *http.Client {
+	client := &http.Client{Timeout: fetchTimeout, CheckRedirect: refuseDowngrade}
+	if given != nil {
+		*client = *given
+	}
+	if client.Transport == nil {
+		client.Transport = &http.Transport{
+			Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true,
+			TLSHandshakeTimeout: fetchTimeout, IdleConnTimeout: keysMaxAge, MaxIdleConnsPerHost: 1,
+		}
+	}
+	client.Transport = boundedTransport{client.Transport}
+	return client
+}
+
+// refuseDowngrade ends redirects that would leave https, and long chains.
+func refuseDowngrade(request *http.Request, via []*http.Request) error {
+	if len(via) >= 5 {
+		return errors.New("too many redirects")
+	}
+	if via[0].URL.Scheme == "https" && request.URL.Scheme != "https" {
+		return errors.New("redirect from https to http")
+	}
+	return nil
+}
+
+// boundedTransport cuts bodies at maxDocumentBytes.
 type boundedTransport struct{ next http.RoundTripper }
 
 // RoundTrip implements http.RoundTripper.
 func (t boundedTransport) RoundTrip(request *http.Request) (*http.Response, error) {
-	next := t.next
-	if next == nil {
-		next = http.DefaultTransport
-	}
-	response, err := next.RoundTrip(request)
+	response, err := t.next.RoundTrip(request)
 	if err != nil {
 		return nil, err
 	}
