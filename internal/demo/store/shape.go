@@ -84,7 +84,7 @@ func (sh shape) keeps(typ *definitions.Type, name string) bool {
 
 // tagged adds the tag SUBSETTED to a stored meta, of which members are those beside the stamp.
 func tagged(meta, members []byte) []byte {
-	tags, _ := mergeCodings(memberOf(members, "tag"), []byte("["+subsetted+"]"))
+	tags, _ := mergeCodings([]byte("["+subsetted+"]"), memberOf(members, "tag"))
 	var out []byte
 	for key, value := range wire.Members(meta) {
 		if !wire.KeyIs(key, "tag") {
