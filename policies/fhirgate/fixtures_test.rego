@@ -97,10 +97,32 @@ people := {
 	"relatedperson": relatedperson,
 	"researcher": researcher,
 	"admin": admin,
+	"app": app,
+	"registrar": registrar,
 }
 
+# Evaluated once a test, as the gateway does it once a minute.
+contexts[name] := context(people[name], {"time": now}) if people[name]
+
+# What one of the people sees of a resource.
+seen(name, interaction, resource) := answer if {
+	answer := data.fhirgate.read with input as {
+		"principal": people[name],
+		"request": request(interaction, resource.resourceType),
+		"context": contexts[name],
+		"resource": resource,
+	}
+		with data.fhirgate.testing.store as store
+}
+
+sees(name, resource) := seen(name, "read", resource).allow
+
+app := but(principal(["app"], []), {"scopes": {"required": true, "granted": [scope("system", "Observation", "rs")]}})
+
+registrar := principal(["registrar"], [])
+
 # Changes to a principal, a resource or a request.
-but(value, changes) := object.union(value, changes)
+but(value, changes) := object.union(object.remove(value, object.keys(changes)), changes)
 
 with_scopes(who, scopes) := but(who, {"scopes": {"required": true, "granted": scopes}})
 
@@ -155,5 +177,23 @@ written(who, what, resources) := answer if {
 	answer := data.fhirgate.write with input as but(asking(who, what), resources)
 		with data.fhirgate.testing.store as store
 }
+
+wrote(name, interaction, resources) := answer if {
+	some key in ["resource", "stored"]
+	one := resources[key]
+	not written_by_resource(key, resources)
+	answer := data.fhirgate.write with input as object.union(
+		{
+			"principal": people[name],
+			"request": but(request(interaction, one.resourceType), {"id": object.get(one, "id", "new")}),
+			"context": contexts[name],
+		},
+		resources,
+	)
+		with data.fhirgate.testing.store as store
+}
+
+# The request names what would be stored or, for a delete, what is stored.
+written_by_resource("stored", resources) if resources.resource
 
 codes(answer) := {reason.code | some reason in answer.reasons}

@@ -30,13 +30,16 @@ restrictions := by_type(array.concat(settings.everybody, object.get(settings.cli
 #   Masks sorted by resource type: {"always": {type: [mask]}, "sometimes": {type: [mask]}}.
 #   What is for any type is under "*" and again under every type named.
 by_type(list) := {
-	"always": {type: [mask | some mask in list; for_type(mask, type); not mask.when_label] | some type in types(list)},
-	"sometimes": {type: [mask | some mask in list; for_type(mask, type); mask.when_label] | some type in types(list)},
+	"always": sorted([[type_of(mask), mask] | some mask in list; not mask.when_label], types),
+	"sometimes": sorted([[type_of(mask), mask] | some mask in list; mask.when_label], types),
+} if {
+	types := {type_of(mask) | some mask in list} | {"*"}
 }
 
-types(list) := {type_of(mask) | some mask in list} | {"*"}
-
-for_type(mask, type) if type_of(mask) in {type, "*"}
+sorted(pairs, types) := {type: masks |
+	some type in types
+	masks := [mask | some [named, mask] in pairs; named in {type, "*"}]
+}
 
 # METADATA
 # description: The type that a mask is for, "*" for any.
@@ -46,16 +49,16 @@ type_of(mask) := split(mask.path, ".")[0] if not startswith(mask.path, "*")
 
 # METADATA
 # description: Whether a mask names this type by itself.
-names(sorted, type) if count(sorted.always[type]) > count(sorted.always["*"])
+names(lists, type) if count(lists.always[type]) > count(lists.always["*"])
 
-names(sorted, type) if count(sorted.sometimes[type]) > count(sorted.sometimes["*"])
+names(lists, type) if count(lists.sometimes[type]) > count(lists.sometimes["*"])
 
 # METADATA
 # description: The masks, of those sorted by type, that apply to this resource.
-applied(sorted, resource) := array.concat(
-	of_type(sorted.always, resource.resourceType),
+applied(lists, resource) := array.concat(
+	of_type(lists.always, resource.resourceType),
 	[object.remove(mask, ["when_label"]) |
-		some mask in of_type(sorted.sometimes, resource.resourceType)
+		some mask in of_type(lists.sometimes, resource.resourceType)
 		labels.carries(resource, mask.when_label)
 	],
 )
@@ -64,11 +67,11 @@ of_type(masks, type) := object.get(masks, type, masks["*"])
 
 # METADATA
 # description: Every mask, by type, that one of these could apply to some resource.
-possible(list_of_sorted) := {type: masks |
-	some type in {type | some sorted in list_of_sorted; some type in object.keys(sorted.always)}
+possible(all) := {type: masks |
+	some type in {type | some lists in all; some type in object.keys(lists.always)}
 	masks := sort({object.remove(mask, ["when_label"]) |
-		some sorted in list_of_sorted
+		some lists in all
 		some kind in ["always", "sometimes"]
-		some mask in object.get(sorted[kind], type, [])
+		some mask in object.get(lists[kind], type, [])
 	})
 }

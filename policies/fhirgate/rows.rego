@@ -39,6 +39,7 @@ right := "read" if input.request.interaction in {
 # METADATA
 # description: Whether a grant gives a right on a resource that is about these patients.
 permits(grant, resource, ids, right) if {
+	is_string(resource.resourceType)
 	has_right(grant, resource.resourceType, ids, right)
 	patients.within(grant.reach, resource.resourceType, ids)
 	labels.cleared(grant.labels, resource)
