@@ -45,9 +45,11 @@ func (i *issuer) principal(t *token) (access.Principal, error) {
 			return access.Principal{}, err
 		}
 	}
-	var err error
-	p.Scopes, err = i.scopes(t.claims)
-	p.ScopesRequired = or(i.clients[p.Client].ScopesRequired, i.scopesRequired)
+	scopes, restricted, err := i.scopes(t.claims)
+	p.Scopes = scopes
+	// A token none of whose resource scopes can be understood was meant to be
+	// restricted by them: it must not come out as one that has no scopes at all.
+	p.ScopesRequired = or(i.clients[p.Client].ScopesRequired, i.scopesRequired) || restricted && len(scopes) == 0
 	return p, err
 }
 
@@ -105,9 +107,9 @@ func isHTTP(text string) bool {
 }
 
 // scopes reads the SMART scopes of a token: strings with spaces between, or
-// arrays with one scope each.
-func (i *issuer) scopes(claims []byte) ([]smart.Scope, error) {
-	var scopes []smart.Scope
+// arrays with one scope each. It reports whether there was any that has the
+// beginnings of a resource scope, be it one or not.
+func (i *issuer) scopes(claims []byte) (scopes []smart.Scope, restricted bool, err error) {
 	for _, path := range i.claims.Scopes {
 		value := gjson.GetBytes(claims, path)
 		var texts []string
@@ -116,21 +118,29 @@ func (i *issuer) scopes(claims []byte) ([]smart.Scope, error) {
 		case value.Type == gjson.String:
 			texts = strings.Split(value.Str, " ")
 		default:
-			var err error
 			if texts, err = allStrings(claims, []string{path}); err != nil {
-				return nil, err
+				return nil, false, err
 			}
 		}
 		for _, text := range texts {
-			for _, scope := range parseScopeValue(i.scopeText(text)) {
+			text = i.scopeText(text)
+			restricted = restricted || resourceScope.MatchString(text)
+			for _, scope := range parseScopeValue(text) {
 				if !slices.ContainsFunc(scopes, func(s smart.Scope) bool { return s.Text == scope.Text }) {
 					scopes = append(scopes, scope)
 				}
 			}
 		}
 	}
-	return scopes, nil
+	return scopes, restricted, nil
 }
+
+// resourceScope is how a SMART resource scope begins, in any case.
+var resourceScope = regexp.MustCompile(`(?i)^(patient|user|system)/`)
+
+// dottedScope is a resource scope with dots for what Entra ID does not allow: its
+// context, and a type or all. Other names, such as user.impersonation, are not meant.
+var dottedScope = regexp.MustCompile(`^(patient|user|system)\.(all|[A-Z][A-Za-z]*)(\..*)$`)
 
 // parseScopeValue parses exactly one scope. A value with a space inside is none:
 // cut in two, its first half could grant more than the whole.
@@ -150,19 +160,14 @@ func (i *issuer) scopeText(value string) string {
 	if !i.dottedScopes {
 		return value
 	}
-	context, rest, found := strings.Cut(value, ".")
-	switch smart.Context(context) {
-	case smart.Patient, smart.User, smart.System:
-	default:
+	part := dottedScope.FindStringSubmatch(value)
+	if part == nil {
 		return value
 	}
-	if after, ok := strings.CutPrefix(rest, "all."); ok {
-		rest = smart.AnyType + "." + after
+	if part[2] == "all" {
+		part[2] = smart.AnyType
 	}
-	if !found {
-		return value
-	}
-	return context + "/" + rest
+	return part[1] + "/" + part[2] + part[3]
 }
 
 // firstString returns the string at the first of paths that the claims have; an

@@ -216,6 +216,38 @@ func TestScopesRequired(t *testing.T) {
 	}
 }
 
+// TestScopesNotUnderstood: a token with resource scopes never passes for one
+// without any, even if none of them can be read.
+func TestScopesNotUnderstood(t *testing.T) {
+	c := newClock()
+	p := newPeer(t, c)
+	for _, tt := range []struct {
+		preset  string
+		scope   any
+		granted int
+		want    bool
+	}{
+		{"custom", "openid profile launch/patient", 0, false},
+		{"custom", "patient/Observation.sr", 0, true},
+		{"custom", "Patient/Observation.rs", 0, true},
+		{"custom", []string{"user/*.rs x"}, 0, true},
+		{"custom", []string{"patient/Observation.rs?a=b c", "openid"}, 0, true},
+		{"custom", "user/*.rs user/*.sr", 1, false},
+		{"custom", "patient.Observation.rs", 0, false},
+		{"entra", "patient.Observation.rs", 1, false},
+		{"entra", "patient.all.cruds?_tag=a.b", 1, false},
+		{"entra", "patient.Observation.sr", 0, true},
+		{"entra", "user.impersonation access_as_user user.read.all", 0, false},
+	} {
+		a := newAuth(t, c, Issuer{URL: p.url(), Preset: tt.preset})
+		token := p.token(map[string]any{"scope": nil, "scp": tt.scope, "azpacr": "1"})
+		got, err := a.Authenticate(context.Background(), "a", "Bearer "+token)
+		if err != nil || len(got.Scopes) != tt.granted || got.ScopesRequired != tt.want {
+			t.Errorf("%s %q: %d scopes, required %v, %v; want %d, %v", tt.preset, tt.scope, len(got.Scopes), got.ScopesRequired, err, tt.granted, tt.want)
+		}
+	}
+}
+
 func TestLinks(t *testing.T) {
 	c := newClock()
 	p := newPeer(t, c)
