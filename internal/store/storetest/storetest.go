@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/fhirgate/fhirgate/internal/store"
+	"github.com/fhirgate/fhirgate/test/peers"
 )
 
 // Open opens one more handle of a database, as one more replica would.
@@ -41,10 +42,9 @@ func Each(t *testing.T, test func(t *testing.T, fresh func(t *testing.T) Open)) 
 		})
 	})
 	t.Run("postgres", func(t *testing.T) {
-		database := Postgres(t)
 		test(t, func(t *testing.T) Open {
 			t.Helper()
-			dsn := database(t)
+			dsn := peers.Postgres(t)
 			return func(ctx context.Context) (*store.Store, error) {
 				return store.OpenPostgres(ctx, dsn, store.Options{MaxConnections: 4})
 			}
