@@ -114,6 +114,9 @@ func (t *tx) updateMatching(req *request) (*answer, error) {
 		}
 		return t.update(req, rec.id)
 	}
+	if err := checkMatch(req, nil); err != nil {
+		return nil, err
+	}
 	id := req.draft.id
 	if id == "" {
 		id = t.newID(req.path[0])

@@ -138,6 +138,14 @@ func (s *Store) referenceIndex(sh *shelf, p *param) *lists[string] {
 	})
 }
 
+func (s *Store) dateColumn(sh *shelf, p *param) *column[span] {
+	return indexOf(sh, p.def.Code, func() *column[span] { return newColumn(p.spans) })
+}
+
+func (s *Store) quantityColumn(sh *shelf, p *param) *column[quantity] {
+	return indexOf(sh, p.def.Code, func() *column[quantity] { return newColumn(p.quantities) })
+}
+
 // search evaluates one value of a string or uri parameter.
 func (ix *stringIndex) search(c *criterion, value string) []uint32 {
 	if c.p.def.Type != "uri" {
@@ -266,11 +274,9 @@ func (k *seeker) test(sh *shelf, c *criterion) func(uint32) bool {
 	}
 	switch c.p.def.Type {
 	case "date":
-		col := indexOf(sh, c.p.def.Code, func() *column[span] { return newColumn(c.p.spans) })
-		return testColumn(c, col, func(v string) (func(span) bool, error) { return dateTest(v, k.now) })
+		return testColumn(c, k.s.dateColumn(sh, c.p), func(v string) (func(span) bool, error) { return dateTest(v, k.now) })
 	case "number", "quantity":
-		col := indexOf(sh, c.p.def.Code, func() *column[quantity] { return newColumn(c.p.quantities) })
-		return testColumn(c, col, quantityTest)
+		return testColumn(c, k.s.quantityColumn(sh, c.p), quantityTest)
 	}
 	return func(o uint32) bool { return k.compositeMatches(c, sh.records[o].raw()) }
 }

@@ -56,7 +56,7 @@ func (s *Store) history(req *request, all []change) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &paging{history: all, size: size, shape: shape, self: req.self()}
+	p := &paging{kind: "history", history: all, size: size, shape: shape, self: req.self()}
 	return s.page(req, p, 0, size)
 }
 

@@ -224,7 +224,7 @@ func (s *Store) send(w http.ResponseWriter, r *http.Request, ans *answer) {
 	}
 	h.Set("Content-Type", contentType)
 	if len(body) >= minGzip && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
-		sendGzip(w, ans.status, body)
+		s.sendGzip(w, ans.status, body)
 		return
 	}
 	h.Set("Content-Length", strconv.Itoa(len(body)))
@@ -232,14 +232,16 @@ func (s *Store) send(w http.ResponseWriter, r *http.Request, ans *answer) {
 	_, _ = w.Write(body) // an error here is the client's going away
 }
 
-func sendGzip(w http.ResponseWriter, status int, body []byte) {
+func (s *Store) sendGzip(w http.ResponseWriter, status int, body []byte) {
 	w.Header().Set("Content-Encoding", "gzip")
 	w.Header().Add("Vary", "Accept-Encoding")
 	w.WriteHeader(status)
-	z, err := gzip.NewWriterLevel(w, gzip.BestSpeed)
-	if err != nil {
-		return
+	z, ok := s.zips.Get().(*gzip.Writer)
+	if !ok {
+		z, _ = gzip.NewWriterLevel(nil, gzip.BestSpeed) // the level is a legal one
 	}
+	defer s.zips.Put(z)
+	z.Reset(w)
 	_, _ = z.Write(body) // an error here is the client's going away
 	_ = z.Close()
 }

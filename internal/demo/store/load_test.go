@@ -88,7 +88,7 @@ func BenchmarkSearch(b *testing.B) {
 					b.Fatal(w.Body)
 				}
 			}
-			b.ReportMetric(float64(heap()-before)/(1<<20), "indexMB")
+			b.ReportMetric((float64(heap())-float64(before))/(1<<20), "indexMB")
 		})
 	}
 }

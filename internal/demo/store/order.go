@@ -21,7 +21,7 @@ func (s *Store) parseSort(types, values []string) ([]sortKey, error) {
 				continue
 			}
 			for _, typ := range types {
-				if k.code != "_id" && k.code != "_lastUpdated" && s.param(typ, k.code) == nil {
+				if p := s.param(typ, k.code); k.code != "_id" && k.code != "_lastUpdated" && (p == nil || p.def.Type == "composite") {
 					return nil, s.unknownParameter(typ, k.code)
 				}
 			}
@@ -39,36 +39,53 @@ type sortValue struct {
 	millis  int64
 }
 
+type sortRow struct {
+	rec    *record
+	at     int // place before sorting, which decides between equals
+	values []sortValue
+}
+
 // order sorts matches by the query's keys; without any they stay in the order of creation. Resources without a value go
-// last in both directions.
-func (s *Store) order(q *query, matches []*record) error {
+// last in both directions. The caller holds mu.
+func (s *Store) order(q *query, matches []*record) {
 	if len(q.sort) == 0 || len(matches) < 2 {
-		return nil
+		return
 	}
-	type row struct {
-		rec    *record
-		values []sortValue
-	}
-	rows := make([]row, len(matches))
+	rows := make([]sortRow, len(matches))
 	flat := make([]sortValue, len(matches)*len(q.sort))
 	for i, rec := range matches {
-		rows[i] = row{rec, flat[i*len(q.sort) : (i+1)*len(q.sort)]}
-		for j, k := range q.sort {
-			rows[i].values[j] = s.sortValue(rec, k)
+		rows[i] = sortRow{rec, i, flat[i*len(q.sort) : (i+1)*len(q.sort)]}
+	}
+	for j, k := range q.sort {
+		var sh *shelf
+		var values func(*record) []sortValue
+		for _, r := range rows {
+			if r.rec.shelf != sh { // the matches are grouped by type
+				sh = r.rec.shelf
+				values = s.sortValues(sh, k)
+			}
+			r.values[j] = k.pick(values(r.rec))
 		}
 	}
-	slices.SortStableFunc(rows, func(a, b row) int {
+	slices.SortFunc(rows, func(a, b sortRow) int {
 		for j, k := range q.sort {
 			if c := k.compare(a.values[j], b.values[j]); c != 0 {
 				return c
 			}
 		}
-		return 0
+		return cmp.Compare(a.at, b.at)
 	})
 	for i, r := range rows {
 		matches[i] = r.rec
 	}
-	return nil
+}
+
+// pick takes the smallest value going up and the largest going down.
+func (k sortKey) pick(values []sortValue) sortValue {
+	if len(values) == 0 {
+		return sortValue{missing: true}
+	}
+	return slices.MinFunc(values, k.compare)
 }
 
 func (k sortKey) compare(a, b sortValue) int {
@@ -89,44 +106,55 @@ func rank(v sortValue) int {
 	return 0
 }
 
-// sortValue takes the smallest value going up and the largest going down.
-func (s *Store) sortValue(rec *record, k sortKey) sortValue {
+// sortValues returns what reads a key's values in the resources of a shelf. The slice that it gives is good until it's
+// called again.
+func (s *Store) sortValues(sh *shelf, k sortKey) func(*record) []sortValue {
 	switch k.code {
 	case "_id":
-		return sortValue{text: rec.id}
+		return func(rec *record) []sortValue { return []sortValue{{text: rec.id}} }
 	case "_lastUpdated":
-		return sortValue{millis: rec.latest().millis}
+		return func(rec *record) []sortValue { return []sortValue{{millis: rec.latest().millis}} }
 	}
-	p := s.param(rec.shelf.name, k.code)
-	var values []sortValue
-	switch raw := rec.raw(); p.def.Type {
+	p := s.param(sh.name, k.code)
+	switch p.def.Type {
 	case "date":
-		for _, v := range p.spans(raw) {
-			at := v.low
+		return sortColumn(s.dateColumn(sh, p), func(v span) sortValue {
 			if k.descending && v.high != maxTime {
-				at = v.high
+				return sortValue{millis: v.high}
 			}
-			values = append(values, sortValue{millis: at})
-		}
+			return sortValue{millis: v.low}
+		})
 	case "number", "quantity":
-		for _, v := range p.quantities(raw) {
-			values = append(values, sortValue{number: v.low})
-		}
+		return sortColumn(s.quantityColumn(sh, p), func(v quantity) sortValue { return sortValue{number: v.low} })
 	case "token":
-		for _, v := range p.tokens(raw) {
-			values = append(values, sortValue{text: v.code})
-		}
+		return sortBytes(p.tokens, func(t token) string { return t.code })
 	case "reference":
-		for _, v := range p.references(s, raw) {
-			values = append(values, sortValue{text: v})
-		}
-	default:
-		for _, v := range p.strings(raw) {
-			values = append(values, sortValue{text: fold(v)})
-		}
+		return sortBytes(func(raw []byte) []string { return p.references(s, raw) }, func(ref string) string { return ref })
 	}
-	if len(values) == 0 {
-		return sortValue{missing: true}
+	return sortBytes(p.strings, fold)
+}
+
+func sortColumn[V any](col *column[V], value func(V) sortValue) func(*record) []sortValue {
+	var out []sortValue
+	return func(rec *record) []sortValue {
+		out = out[:0]
+		if col.any(rec.ordinal) {
+			out = append(out, value(col.first[rec.ordinal]))
+			for _, v := range col.more[rec.ordinal] {
+				out = append(out, value(v))
+			}
+		}
+		return out
 	}
-	return slices.MinFunc(values, k.compare)
+}
+
+func sortBytes[V any](read func([]byte) []V, text func(V) string) func(*record) []sortValue {
+	var out []sortValue
+	return func(rec *record) []sortValue {
+		out = out[:0]
+		for _, v := range read(rec.raw()) {
+			out = append(out, sortValue{text: text(v)})
+		}
+		return out
+	}
 }

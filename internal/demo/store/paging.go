@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -14,6 +15,7 @@ import (
 // paging is a result that is handed out page by page: which resources matched, or which versions, is fixed when the first
 // page is made; the resources on later pages are then the latest, as in HAPI.
 type paging struct {
+	kind    string // of Bundle: searchset or history
 	id      string
 	born    time.Time
 	matches []*record
@@ -24,6 +26,20 @@ type paging struct {
 	total   bool // tell the total on the first page even if it's not the only one
 	silent  bool // never tell the total
 	self    string
+}
+
+// bytes is about how long a page is.
+func (p *paging) bytes(from, to int) int {
+	n := 0
+	for i := from; i < to; i++ {
+		if p.history != nil {
+			n += len(p.history[i].rec.versions[p.history[i].number-1].raw)
+		} else {
+			n += len(p.matches[i].raw())
+		}
+		n += 256
+	}
+	return n
 }
 
 func (p *paging) length() int { return len(p.matches) + len(p.history) }
@@ -37,7 +53,11 @@ type pagings struct {
 	mu    sync.Mutex
 	byID  map[string]*paging
 	order []*paging // oldest first
+	rows  int       // of all that are kept
 }
+
+// mostRows bounds the memory of all paged results together, at 8 or 16 bytes a row; the newest is kept whatever its length.
+const mostRows = 16 << 20
 
 func newPagings(most int, ttl time.Duration, now func() time.Time) *pagings {
 	return &pagings{most: most, ttl: ttl, now: now, byID: map[string]*paging{}}
@@ -50,8 +70,11 @@ func (ps *pagings) keep(p *paging) {
 		return
 	}
 	p.id, p.born = rand.Text(), ps.now()
-	for len(ps.order) > 0 && (len(ps.order) >= ps.most || ps.expired(ps.order[0])) {
+	ps.rows += p.length()
+	for len(ps.order) > 0 && (len(ps.order) >= ps.most || ps.rows > mostRows || ps.expired(ps.order[0])) {
 		delete(ps.byID, ps.order[0].id)
+		ps.rows -= ps.order[0].length()
+		ps.order[0] = nil
 		ps.order = ps.order[1:]
 	}
 	ps.byID[p.id] = p
@@ -116,17 +139,15 @@ func (s *Store) nextPage(req *request) (*answer, error) {
 
 // page makes the Bundle of one page. The caller holds mu.
 func (s *Store) page(req *request, p *paging, offset, size int) (*answer, error) {
-	kind, length := "searchset", p.length()
-	if p.history != nil {
-		kind = "history"
-	}
+	length := p.length()
 	from, to := min(offset, length), min(offset+size, length)
 	if to < length && size > 0 && !p.shape.count {
 		s.pages.keep(p)
 	}
-	b := newBundle(req.base, kind, s.opts.Now)
+	b := newBundle(req.base, p.kind, s.opts.Now)
+	b.buf = slices.Grow(b.buf, p.bytes(from, to))
 	first := offset == 0 && p.self == req.self() && p.id == ""
-	if !p.silent && (p.total || size == 0 || p.shape.count || kind == "history" || first && to == length || offset > 0) {
+	if !p.silent && (p.total || size == 0 || p.shape.count || p.kind == "history" || first && to == length || offset > 0) {
 		b.buf = append(b.buf, `,"total":`+strconv.Itoa(length)...)
 	}
 	b.links(p, offset, size)
@@ -162,7 +183,7 @@ type bundle struct {
 }
 
 func newBundle(base, kind string, now func() time.Time) *bundle {
-	b := &bundle{base: base, buf: make([]byte, 0, 16<<10)}
+	b := &bundle{base: base, buf: make([]byte, 0, 1<<10)}
 	b.buf = append(b.buf, `{"resourceType":"Bundle","id":"`+rand.Text()+`","meta":{"lastUpdated":"`...)
 	b.buf = now().UTC().AppendFormat(b.buf, instant)
 	b.buf = append(b.buf, `"},"type":"`+kind+`"`...)
@@ -189,11 +210,7 @@ func (b *bundle) link(relation, target string) {
 }
 
 func (p *paging) url(base string, offset, size int) string {
-	kind := "searchset"
-	if p.history != nil {
-		kind = "history"
-	}
-	return base + "?_getpages=" + p.id + "&_getpagesoffset=" + strconv.Itoa(offset) + "&_count=" + strconv.Itoa(size) + "&_bundletype=" + kind
+	return base + "?_getpages=" + p.id + "&_getpagesoffset=" + strconv.Itoa(offset) + "&_count=" + strconv.Itoa(size) + "&_bundletype=" + p.kind
 }
 
 // open starts an entry; the caller closes it with a brace.

@@ -157,6 +157,9 @@ func modifiers(kind string) []string {
 	case "reference":
 		return []string{"", "missing", "identifier"}
 	}
+	if kind == "composite" {
+		return []string{""}
+	}
 	return []string{"", "missing"}
 }
 

@@ -17,11 +17,9 @@ func (s *Store) search(req *request, typ, owner, ownerID string) (*answer, error
 		}
 	}
 	matches := s.run(q, req.base)
-	if err := s.order(q, matches); err != nil {
-		return nil, err
-	}
+	s.order(q, matches)
 	p := &paging{
-		matches: matches, include: q.include, size: q.size, shape: q.shape, self: req.self(),
+		kind: "searchset", matches: matches, include: q.include, size: q.size, shape: q.shape, self: req.self(),
 		total: q.total == "accurate" || q.total == "estimate", silent: q.total == "none",
 	}
 	return s.page(req, p, 0, q.size)

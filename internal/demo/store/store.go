@@ -57,6 +57,8 @@ type Store struct {
 	pages   *pagings
 	params  paramCache
 
+	zips sync.Pool // of *gzip.Writer
+
 	capabilities func() []byte
 
 	mu      sync.RWMutex // writers hold it exclusively; everything below is guarded by it
