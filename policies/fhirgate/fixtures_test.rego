@@ -156,10 +156,12 @@ labelled(resource, labels) := but(resource, {"meta": {"security": [{"system": pa
 # The input of the entry points, with the context that the gateway would have evaluated before.
 asking(who, what) := {"principal": who, "request": what, "context": context(who, what)}
 
-context(who, what) := evaluated if {
+context(who, what) := context_of(who, what, store)
+
+context_of(who, what, stored) := evaluated if {
 	brief := {key: what[key] | some key in {"upstream", "time", "act_as", "purpose"}}
 	evaluated := json.unmarshal(json.marshal(data.fhirgate.context)) with input as {"principal": who, "request": brief}
-		with data.fhirgate.testing.store as store
+		with data.fhirgate.testing.store as stored
 }
 
 requested(who, what) := answer if {

@@ -76,7 +76,9 @@ of_contained(resource) := {id |
 
 of_part(part) := own(object.remove(part, ["id"])) if is_string(part.resourceType)
 
-of_part(part) := {"?"} if not is_string(part.resourceType)
+of_part(part) := {"?"} if not typed(part)
+
+typed(part) if is_string(part.resourceType)
 
 of_context(resource) := {id | some part in context(resource); some id in (own(part) | of_contained(part))} if count(context(resource)) > 0
 

@@ -48,6 +48,7 @@ granted if {
 }
 
 gives(grant) if {
+	is_string(input.request.type)
 	some table in [grant.compartment, grant.shared]
 	rows.in_table(table, input.request.type, rights[input.request.interaction])
 }
@@ -135,7 +136,7 @@ reasons contains reason(code, text) if {
 
 type_name := input.request.type if is_string(input.request.type)
 
-type_name := "resources of any type" if not is_string(input.request.type)
+type_name := "resources of any type" if not input.request.type
 
 reason(code, text) := {"code": code, "text": text}
 

@@ -24,6 +24,7 @@ default restricted := true
 
 restricted := false if {
 	input.principal.scopes.required == false
+	is_array(input.principal.scopes.granted)
 	count(input.principal.scopes.granted) == 0
 }
 
@@ -57,13 +58,19 @@ reaches("patient") := patients.reach(participants.ids("Patient")) if {
 	count(participants.ids("Patient")) > 0
 }
 
-launched if "patient" in object.keys(input.principal.launch)
+launched if {
+	is_object(input.principal.launch)
+	"patient" in object.keys(input.principal.launch)
+}
 
 # METADATA
 # description: What the launch leaves of the caller's patients, for the context.
 launch := patients.reach({input.principal.launch.patient}) if launched
 
-launch := patients.everyone if not launched
+launch := patients.everyone if {
+	is_object(input.principal.launch)
+	not launched
+}
 
 # METADATA
 # description: The letters, one of which each interaction needs.
