@@ -68,6 +68,9 @@ func (g *generator) condition(p *record, c condition) {
 
 // security writes the labels of a resource that has any.
 func (g *generator) security(s sensitivity) {
+	if g.record.secret {
+		s = veryRestricted
+	}
 	if labels := s.labels(); labels != "" {
 		g.put(`,"meta":{"security":[`, labels, `]}`)
 	}
@@ -142,12 +145,12 @@ func (g *generator) careTeams(p *record) {
 	}
 	if p.perMille(200) {
 		field := specialty(p.below(int(generalPractice)))
-		since := p.ends - day(p.between(4, 8)*daysInYear)
+		since := max(p.born, p.ends-day(p.between(4, 8)*daysInYear))
 		status := "inactive"
 		if p.perMille(250) {
 			status = "active" // forgotten by everybody: only the period says that it is over
 		}
-		g.careTeam(p, team{number: n + 1, status: status, since: since, until: since + day(p.between(1, 3)*daysInYear), with: g.specialist(p.number, field), role: g.disciplines[field].role})
+		g.careTeam(p, team{number: n + 1, status: status, since: since, until: min(p.ends, since+day(p.between(1, 3)*daysInYear)), with: g.specialist(p.number, field), role: g.disciplines[field].role})
 	}
 }
 
@@ -164,6 +167,9 @@ type team struct {
 
 func (g *generator) careTeam(p *record, c team) {
 	c.since = max(c.since, p.born)
+	if p.dead && c.until == 0 {
+		c.status, c.until = "inactive", p.ends
+	}
 	g.open("CareTeam", p.id, "team", c.number)
 	g.security(c.label)
 	g.put(`,"status":"`, c.status, `"`)
@@ -235,6 +241,7 @@ func (g *generator) consents(p *record) {
 
 func (g *generator) consent(p *record, n int, on day, scope, provision string) {
 	g.open("Consent", p.id, "consent", n)
+	g.security(ordinary)
 	g.put(`,"status":"active"`)
 	if scope == "research" {
 		g.concept("scope", hl7+"consentscope", scope, "Research")
@@ -272,6 +279,7 @@ func (g *generator) allergy(p *record, n int) {
 		severity, criticality = "severe", "high"
 	}
 	g.open("AllergyIntolerance", p.id, "allergy", n)
+	g.security(ordinary)
 	g.narrative()
 	g.put(a.substance.display, `: `, a.manifestation.display)
 	g.endNarrative()

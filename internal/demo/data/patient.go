@@ -13,7 +13,9 @@ type record struct {
 	female   bool
 	born     day
 	ends     day // the end of the record: today, or the day of death
-	age      int // at the end
+	dead     bool
+	secret   bool // every resource is labelled as very restricted
+	age      int  // at the end
 	band     int
 	home     town
 	doctor   target
@@ -101,6 +103,7 @@ func (g *generator) person(p *record) {
 	}
 	p.bmi = p.around(268, 80)
 	p.pressure = p.around(104+p.age/3, 10)
+	p.secret = p.perMille(4)
 }
 
 func (g *generator) writePatient(p *record) {
@@ -109,9 +112,7 @@ func (g *generator) writePatient(p *record) {
 		gender = "female"
 	}
 	g.put(`{"resourceType":"Patient","id":"`, p.id, `"`)
-	if p.perMille(4) {
-		g.put(`,"meta":{"security":[`, veryRestricted.labels(), `]}`)
-	}
+	g.security(ordinary)
 	g.narrative()
 	g.put(`<b>`, p.self.display, `</b>, born `)
 	g.buf = appendDate(g.buf, p.born)
@@ -125,6 +126,7 @@ func (g *generator) writePatient(p *record) {
 	g.put(`","use":"mobile"},{"system":"email","value":"`, p.id, `@mail.example","use":"home"}],"gender":"`, gender, `"`)
 	g.date("birthDate", p.born)
 	if p.age > 60 && p.perMille(45) {
+		p.dead = true
 		p.ends = today - day(p.between(60, 2*daysInYear))
 		g.instant("deceasedDateTime", p.ends, p.below(24*60))
 	}
@@ -219,11 +221,20 @@ func (g *generator) relative(p *record, n int, female bool, kind code, older int
 	given := pick(&p.random, names)
 	born := p.born - day(older*daysInYear+p.below(daysInYear))
 	start := max(p.born, p.ends-day(p.between(1, 12)*daysInYear))
+	var end day
+	if n > 1 && p.perMille(200) {
+		end = start + day(p.below(max(1, int(p.ends-start)))) // a parent who has no say any more
+	}
 	g.open("RelatedPerson", p.id, "rel", n)
+	g.security(ordinary)
 	g.narrative()
 	g.put(given, ` `, p.family, `, `, kind.display, ` of `, p.self.display)
 	g.endNarrative()
-	g.put(`,"active":true`)
+	if end == 0 {
+		g.put(`,"active":true`)
+	} else {
+		g.put(`,"active":false`)
+	}
 	g.reference("patient", p.self)
 	g.conceptList("relationship", hl7+"v3-RoleCode", kind.code, kind.display)
 	g.put(`,"name":[{"use":"official","family":"`, p.family, `","given":["`, given, `"]}],"telecom":[{"system":"phone","value":"555-024-`)
@@ -232,9 +243,8 @@ func (g *generator) relative(p *record, n int, female bool, kind code, older int
 	g.date("birthDate", born)
 	g.put(`,"address":[`)
 	g.address(p)
-	g.put(`],"period":{"start":"`)
-	g.buf = appendDate(g.buf, start)
-	g.put(`"}`)
+	g.put(`],`)
+	g.period(start, end)
 	g.end()
 	return target{fmt.Sprintf("RelatedPerson/%s-rel-%04d", p.id, n), given + " " + p.family}
 }

@@ -38,7 +38,7 @@ func mainPeople() []Person {
 			Name: "patient", Subject: "user-anna-berg", Display: "Anna Berg", Roles: []string{"patient"},
 			FHIRUser: "Patient/anna-berg", LaunchPatient: "anna-berg",
 			Scopes:      []string{"openid", "fhirUser", "launch/patient", "patient/*.cruds"},
-			Description: "Anna Berg sees her own record, her old depression too, and nobody else's",
+			Description: "Anna Berg sees her own record, the old depression too, and nobody else's",
 			Example:     "Patient/anna-berg",
 		},
 		{

@@ -16,6 +16,7 @@ import (
 // set is what a test has read of an NDJSON stream: which resources came, and how much of each kind.
 type set struct {
 	seen      map[string]bool
+	codes     map[[2]string]string // code system and code to what is wrong with it
 	kinds     map[string]int
 	resources int
 	bytes     int
@@ -25,7 +26,7 @@ type set struct {
 // isn't R4's, an id that comes twice, a reference to what hasn't come yet. more is called with each resource.
 func readSet(t *testing.T, r io.Reader, more func(resource map[string]any, line []byte)) set {
 	t.Helper()
-	s := set{seen: map[string]bool{}, kinds: map[string]int{}}
+	s := set{seen: map[string]bool{}, codes: map[[2]string]string{}, kinds: map[string]int{}}
 	check := validator{defs: definitions.R4()}
 	lines := bufio.NewScanner(r)
 	lines.Buffer(make([]byte, 1<<20), 1<<24)
@@ -46,6 +47,11 @@ func readSet(t *testing.T, r io.Reader, more func(resource map[string]any, line 
 		for _, problem := range check.resource(resource) {
 			t.Errorf("%s: %s", self, problem)
 		}
+		codings(resource, func(system, code string) {
+			if problem := s.checkCode(system, code); problem != "" {
+				t.Errorf("%s: %s %s: %s", self, system, code, problem)
+			}
+		})
 		for _, reference := range check.references {
 			if !s.seen[reference] {
 				t.Errorf("%s: refers to %s, which hasn't come before", self, reference)
@@ -64,6 +70,16 @@ func readSet(t *testing.T, r io.Reader, more func(resource map[string]any, line 
 		t.Fatal(err)
 	}
 	return s
+}
+
+// checkCode checks each code once.
+func (s set) checkCode(system, code string) string {
+	problem, known := s.codes[[2]string{system, code}]
+	if !known {
+		problem = checkCode(system, code)
+		s.codes[[2]string{system, code}] = problem
+	}
+	return problem
 }
 
 // decode keeps numbers as they are written.
@@ -125,6 +141,9 @@ func (v *validator) object(path, typeName string, object map[string]any) {
 		}
 		count[element.Name]++
 		v.element(path+"."+key, element, elementType, value)
+		if elementType == "code" {
+			v.codes(path+"."+key, typeName, element.Name, value)
+		}
 	}
 	for i := range def.Elements {
 		element := &def.Elements[i]
@@ -158,8 +177,8 @@ func (v *validator) value(path string, element *definitions.Element, typeName st
 		if !validPrimitive(typeName, value) {
 			v.bad(path, "%v is no %s", value, typeName)
 		}
-		if name, _, isBinary := strings.Cut(fmt.Sprint(value), "/"); typeName == "url" && isBinary && name == "Binary" {
-			v.references = append(v.references, fmt.Sprint(value))
+		if url, _ := value.(string); typeName == "url" && strings.HasPrefix(url, "Binary/") {
+			v.references = append(v.references, url)
 		}
 		return
 	}
@@ -168,10 +187,29 @@ func (v *validator) value(path string, element *definitions.Element, typeName st
 		v.bad(path, "not an object")
 		return
 	}
-	if typeName == "Reference" {
+	switch typeName {
+	case "Reference":
 		v.reference(path, element, object)
+	case "Period":
+		start, _ := object["start"].(string)
+		if end, ok := object["end"].(string); ok && end < start {
+			v.bad(path, "ends %s, before its start %s", end, start) // per-1
+		}
 	}
 	v.object(path, typeName, object)
+}
+
+// codes holds a code, or each of several, against the required binding.
+func (v *validator) codes(path, typeName, element string, value any) {
+	items, ok := value.([]any)
+	if !ok {
+		items = []any{value}
+	}
+	for _, item := range items {
+		if problem := checkRequired(typeName, element, item); problem != "" {
+			v.bad(path, "%s", problem)
+		}
+	}
 }
 
 // reference demands a literal relative reference to an allowed type.

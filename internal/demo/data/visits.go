@@ -17,7 +17,8 @@ type visit struct {
 	lasts   int // minutes
 }
 
-// visits writes the encounters of the last years in the order of time, each with what was found and done.
+// visits writes the encounters of the last years, check-up by check-up with those in between, each with what was found and
+// done.
 func (g *generator) visits(p *record) {
 	start := max(p.born+7, p.ends-yearsKept*daysInYear+day(p.below(daysInYear)))
 	gap := []int{440, 520, 380, 285}[p.band] - 12*len(p.sick) // days between check-ups
@@ -66,7 +67,7 @@ func (g *generator) acuteVisit(p *record, on day) {
 	g.encounter(p, &v)
 	p.conditions++
 	number := p.conditions
-	g.condition(p, condition{number: number, sct: a.sct, icd: a.icd, label: a.label, since: on, until: on + day(p.between(4, 25)), encounter: v.number, doctor: v.doctor, category: code{"encounter-diagnosis", "Encounter Diagnosis"}})
+	g.condition(p, condition{number: number, sct: a.sct, icd: a.icd, label: a.label, since: on, until: min(on+day(p.between(4, 25)), p.ends), encounter: v.number, doctor: v.doctor, category: code{"encounter-diagnosis", "Encounter Diagnosis"}})
 	if a.fever {
 		g.measure(p, &v, vital(code{"8310-5", "Body temperature"}, "degree Celsius", "Cel"), p.around(385, 8))
 	}
