@@ -197,22 +197,25 @@ func endsScalar(c byte) bool {
 	return false
 }
 
+// structural marks the bytes that skipNested must look at.
+var structural = [256]bool{'"': true, '{': true, '}': true, '[': true, ']': true}
+
 func skipNested(b []byte, i int) int {
 	depth := 0
-	for i < len(b) {
+	for ; i < len(b); i++ {
+		if !structural[b[i]] {
+			continue
+		}
 		switch b[i] {
 		case '"':
-			i = SkipString(b, i)
-			continue
+			i = SkipString(b, i) - 1
 		case '{', '[':
 			depth++
-		case '}', ']':
-			depth--
-			if depth == 0 {
+		default:
+			if depth--; depth == 0 {
 				return i + 1
 			}
 		}
-		i++
 	}
 	return len(b)
 }
