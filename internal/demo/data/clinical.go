@@ -61,7 +61,7 @@ func (g *generator) condition(p *record, c condition) {
 	g.reference("recorder", c.doctor)
 	g.reference("asserter", c.doctor)
 	if p.perMille(200) {
-		g.note(p)
+		g.note(p, g.histories)
 	}
 	g.end()
 }
@@ -76,7 +76,10 @@ func (g *generator) security(s sensitivity) {
 	}
 }
 
-func (g *generator) note(p *record) { g.put(`,"note":[{"text":"`, pick(&p.random, g.notes), `"}]`) }
+// note writes one of the sentences as an Annotation.
+func (g *generator) note(p *record, sentences []string) {
+	g.put(`,"note":[{"text":"`, pick(&p.random, sentences), `"}]`)
+}
 
 // order is what a MedicationRequest says; reason is the number of a Condition, encounter 0 when it belongs to none.
 type order struct {

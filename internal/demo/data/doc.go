@@ -11,7 +11,7 @@
 //
 // They are NDJSON in the folder stories/, one file a patient, read in the order of storyOrder: shared.ndjson (North Harbor
 // Health with its clinic, hospital, laboratory, research institute and Lakeside Behavioral Health; Eastgate Medical Group,
-// which isn't part of it; 14 physicians, a nurse, a researcher and a registrar) before them, groups.ndjson after them.
+// which isn't part of it; 14 physicians, a nurse, a researcher, a registrar and an administrator) before them, groups.ndjson after them.
 // Ids are readable: Patient/anna-berg, Observation/anna-berg-bp-1, Condition/anna-berg-cond-depression,
 // DocumentReference/anna-berg-doc-2024-visit with Binary/anna-berg-doc-2024-visit-content.
 //
@@ -19,7 +19,7 @@
 //	george-whitfield  83, heart failure; his daughter Helen cares for him and has his consent
 //	leo-lind          9, asthma and a peanut allergy; his mother is Maria, his father has had no say since 2021
 //	maria-lind        38, mother of Leo, a patient herself: a birth in 2025, an infection in 2012 (R, SEX)
-//	marcus-reid       46, HIV (R, HIV), which he lets only Dr. O'Neill see; Dr. Okafor treated a burn
+//	marcus-reid       46, HIV (R, HIV), which he lets only Dr. O'Neill see; Dr. Okafor treats a burn
 //	sofia-marchetti   32, bipolar disorder (R, PSY; a note V, PSY); takes no part in research
 //	james-oyelaran    55, alcohol dependence in remission (R, ETH), not to be disclosed
 //	ruth-abernathy    86, Alzheimer's disease; her son Peter cares for her, a neighbor did until 2023
@@ -36,7 +36,7 @@
 //	luis-ortega       37, no home and no general practitioner: opioid dependence (R, ETH), PTSD (R, PSY)
 //	henry-novak       62, dialysis; Dr. Okafor's team is inactive since 2023
 //
-// Who is whose: Dr. Okafor has Anna (general practitioner, team), George (team), Marcus (an encounter) and, but for the
+// Who is whose: Dr. Okafor has Anna (general practitioner, team), George (team), Marcus (an open encounter) and, but for the
 // Consent, Daniel; not Elena and Henry, whose teams with him ended. Dr. Haas has Sofia and Luis; her team for Anna ended
 // in 2018. Helen Whitfield, Peter Abernathy, Maria Lind, Funmi and Kola Adeyemi, Yuki Tanaka and Margaret Gray are
 // RelatedPersons with a right today, Diego Torres and Imelda Doyle were. Group/research-cohort has those who agreed to

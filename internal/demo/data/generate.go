@@ -68,6 +68,7 @@ type generator struct {
 	streets     []string
 	towns       []town
 	notes       []string
+	histories   []string
 	reports     []string
 
 	consenting []string // Patient references since the last cohort
@@ -78,7 +79,7 @@ type generator struct {
 func newGenerator(seed uint64, patients int) *generator {
 	g := &generator{
 		seed: seed, patients: patients, disciplines: disciplines(), chronic: chronicConditions(), acute: acuteConditions(), allergens: allergens(),
-		female: femaleNames(), male: maleNames(), families: familyNames(), streets: streets(), towns: towns(), notes: noteSentences(), reports: reportSentences(),
+		female: femaleNames(), male: maleNames(), families: familyNames(), streets: streets(), towns: towns(), notes: noteSentences(), histories: historySentences(), reports: reportSentences(),
 	}
 	g.buf = make([]byte, 0, flushAt+flushAt/2)
 	return g

@@ -44,6 +44,14 @@ func noteSentences() []string {
 	}
 }
 
+// historySentences are what clinicians write under a condition.
+func historySentences() []string {
+	return []string{
+		"Runs in the family.", "Found by chance at a check-up.", "Much better with treatment.", "Comes and goes with the seasons.", "Knows what to watch for.",
+		"Asked for a second opinion, which agreed.", "Keeps a diary.", "Affects the work at times.",
+	}
+}
+
 // reportSentences make up the text of a document.
 func reportSentences() []string {
 	return []string{

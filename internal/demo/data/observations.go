@@ -111,8 +111,8 @@ func (g *generator) observation(p *record, v *visit, category, what code, label 
 		g.bareReference(v.doctor)
 	}
 	g.put(`]`)
-	if p.perMille(110) {
-		g.note(p)
+	if p.perMille(110) && category.code == "vital-signs" {
+		g.note(p, g.notes)
 	}
 }
 

@@ -63,10 +63,10 @@ func mainPeople() []Person {
 			Example:     "Patient?_count=2",
 		},
 		{
-			Name: "admin", Subject: "user-adm-oduya", Display: "Grace Oduya", Roles: []string{"admin"},
-			FHIRUser:    "Practitioner/adm-oduya",
+			Name: "admin", Subject: "user-adm-lorimer", Display: "Isaac Lorimer", Roles: []string{"admin"},
+			FHIRUser:    "Practitioner/adm-lorimer",
 			Scopes:      []string{"openid", "fhirUser", "user/*.cruds"},
-			Description: "Grace Oduya keeps names, addresses and staff lists, and sees nothing clinical",
+			Description: "Isaac Lorimer runs the system and sees everything; each look is audited in full",
 			Example:     "Patient/anna-berg",
 		},
 	}
@@ -95,6 +95,13 @@ func otherPeople() []Person {
 			Scopes:      []string{"openid", "fhirUser", "user/*.rs"},
 			Description: "Helen Whitfield cares for her father George and sees his record",
 			Example:     "Observation?patient=Patient/george-whitfield&_count=5",
+		},
+		{
+			Name: "registrar", Subject: "user-adm-oduya", Display: "Grace Oduya", Roles: []string{"registrar"},
+			FHIRUser:    "Practitioner/adm-oduya",
+			Scopes:      []string{"openid", "fhirUser", "user/*.cruds"},
+			Description: "Grace Oduya keeps names, addresses and staff lists, and sees nothing clinical",
+			Example:     "Patient?family=Berg",
 		},
 		{
 			Name: "stranger", Subject: "user-stranger", Display: "Sam Stranger",

@@ -64,7 +64,8 @@ func at(value any, way ...string) string {
 }
 
 // TestWhoTreatsWhom holds what the package's documentation says about the practitioners, by the three ways in which the
-// policy library counts somebody as a patient of theirs.
+// policy library counts somebody as a patient of theirs: general practitioner, current member of a current team, part in
+// an open encounter.
 func TestWhoTreatsWhom(t *testing.T) {
 	all := storyByReference(t)
 	for practitioner, want := range map[string][]string{
@@ -91,7 +92,7 @@ func treats(resource map[string]any, practitioner string) string {
 			return "Patient/" + at(resource, "id")
 		}
 	case "Encounter":
-		if refersTo(resource["participant"], "individual", practitioner) {
+		if at(resource, "status") == "in-progress" && refersTo(resource["participant"], "individual", practitioner) {
 			return at(resource, "subject", "reference")
 		}
 	case "CareTeam":

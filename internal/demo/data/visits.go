@@ -14,7 +14,8 @@ type visit struct {
 	kind    code
 	reason  code
 	at      target
-	lasts   int // minutes
+	lasts   int  // minutes
+	open    bool // it still goes on
 }
 
 // visits writes the encounters of the last years, check-up by check-up with those in between, each with what was found and
@@ -34,6 +35,10 @@ func (g *generator) visits(p *record) {
 				g.specialistVisit(p, s, min(on+day(p.between(3, 19)), p.ends))
 			}
 		}
+	}
+	if !p.dead && p.perMille(20) {
+		v := visit{on: p.ends, doctor: g.specialist(p.number, specialty(p.below(int(generalPractice)))), at: hospital(), class: code{"IMP", "inpatient encounter"}, kind: code{"32485007", "Hospital admission"}, open: true}
+		g.encounter(p, &v)
 	}
 }
 
@@ -105,7 +110,11 @@ func (g *generator) encounter(p *record, v *visit) {
 	}
 	g.open("Encounter", p.id, "enc", v.number)
 	g.security(v.label)
-	g.put(`,"status":"finished","class":`)
+	if v.open {
+		g.put(`,"status":"in-progress","class":`)
+	} else {
+		g.put(`,"status":"finished","class":`)
+	}
 	g.coding(act, v.class.code, v.class.display)
 	g.conceptList("type", snomed, v.kind.code, v.kind.display)
 	g.reference("subject", p.self)
@@ -115,8 +124,10 @@ func (g *generator) encounter(p *record, v *visit) {
 	g.bareReference(v.doctor)
 	g.put(`}],"period":{"start":"`)
 	g.buf = appendInstant(g.buf, v.on, v.minutes)
-	g.put(`","end":"`)
-	g.buf = appendInstant(g.buf, v.on, v.minutes+v.lasts)
+	if !v.open {
+		g.put(`","end":"`)
+		g.buf = appendInstant(g.buf, v.on, v.minutes+v.lasts)
+	}
 	g.put(`"}`)
 	if v.reason.code != "" {
 		g.conceptList("reasonCode", snomed, v.reason.code, v.reason.display)
