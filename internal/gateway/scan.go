@@ -1,0 +1,256 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/fhirgate/fhirgate/internal/fhir"
+)
+
+// position is a place in the rows of a search: a page of the server behind and
+// a number of entries on it.
+type position struct {
+	Path  string `json:"p,omitempty"`
+	Query string `json:"q"`
+	Skip  int    `json:"s,omitempty"`
+	Form  bool   `json:"f,omitempty"`
+}
+
+// row is one row that the caller may see, masked.
+type row struct {
+	at     position
+	typ    string
+	id     string // as the caller knows it
+	body   []byte // nil for a deletion in a history
+	method string // history
+	status string // history
+	head   resourceHead
+}
+
+// scan reads the rows of a search or history that the caller may see, page
+// after page, within the bounds of one request. It holds one row at a time.
+type scan struct {
+	x        *exchange
+	reader   *fhir.BundleReader
+	body     io.Closer
+	page     position // the page that reader reads, with Skip 0
+	index    int      // entries of the page taken so far
+	buf      []byte
+	rows     int
+	bytes    *countingReader
+	read     int64 // bytes of the pages before this one
+	deadline time.Time
+}
+
+// newScan starts at a position.
+func (x *exchange) newScan(at position) *scan {
+	return &scan{x: x, page: at, deadline: x.Clock().Add(x.Limits.ScanTime)}
+}
+
+// close ends the page that is being read.
+func (s *scan) close() {
+	if s.body != nil {
+		_ = s.body.Close()
+		s.body = nil
+	}
+}
+
+// next gives the next row that the caller may see; io.EOF after the last one.
+// The row is valid until the next call. At a bound it is errTooCostly.
+func (s *scan) next(ctx context.Context) (row, error) {
+	for {
+		if s.reader == nil {
+			if err := s.open(ctx); err != nil {
+				return row{}, err
+			}
+		}
+		entry, err := s.reader.Next()
+		if errors.Is(err, io.EOF) {
+			if err := s.turn(); err != nil {
+				return row{}, err
+			}
+			continue
+		}
+		if err != nil {
+			return row{}, s.broken(ctx, err)
+		}
+		s.index++
+		if err := s.bounds(); err != nil {
+			return row{}, err
+		}
+		r, ok, err := s.take(ctx, entry)
+		if err != nil || ok {
+			return r, err
+		}
+	}
+}
+
+// open requests the page and skips the entries before the position.
+func (s *scan) open(ctx context.Context) error {
+	e := fhir.Exchange{Method: "GET", Path: s.page.Path, Query: s.page.Query}
+	if s.page.Form {
+		e = fhir.Exchange{Method: "POST", Path: strings.TrimPrefix(s.page.Path+"/_search", "/"), Form: true, Body: []byte(s.page.Query)}
+	}
+	answer, err := s.x.Upstream.Do(ctx, e)
+	if err != nil {
+		return s.x.upstreamFailed(ctx, err)
+	}
+	s.body = answer.Body
+	if answer.Status != 200 {
+		return s.badStatus(answer.Status)
+	}
+	if !answer.IsJSON {
+		return errUpstreamAnswer.Because(errShape)
+	}
+	s.bytes = &countingReader{r: answer.Body}
+	s.reader = fhir.NewBundleReader(s.bytes, fhir.BundleLimits{MaxEntry: s.x.Limits.MaxResource, MaxDepth: s.x.Limits.MaxDepth})
+	skip := s.page.Skip
+	s.page.Skip, s.index = 0, 0
+	for range skip {
+		if _, err := s.reader.Next(); err != nil {
+			if errors.Is(err, io.EOF) {
+				return s.turn() // rows were deleted since the link was made
+			}
+			return s.broken(ctx, err)
+		}
+		s.index++
+	}
+	return nil
+}
+
+// badStatus tells a page that is gone and a search that isn't understood apart
+// from a server that fails.
+func (s *scan) badStatus(status int) error {
+	switch {
+	case s.x.paged && (status == 404 || status == 410):
+		return errPageGone
+	case s.x.in.Code == fhir.HistoryInstance && (status == 404 || status == 410):
+		return errAbsent
+	case status == 400 || status == 404 || status == 422:
+		return errSearchRejected
+	}
+	return badStatus(status)
+}
+
+// turn goes to the next page, or ends the scan with io.EOF.
+func (s *scan) turn() error {
+	link := s.reader.NextLink()
+	s.close()
+	s.read += s.bytes.n
+	s.bytes = nil
+	s.reader = nil
+	if link == "" {
+		s.page = position{}
+		return io.EOF
+	}
+	path, query, err := s.x.Upstream.Relative(link)
+	if err != nil {
+		return errUpstreamAnswer.Because(err)
+	}
+	next := position{Path: path, Query: query}
+	if next == s.page {
+		return errUpstreamAnswer.Because(errLoop)
+	}
+	s.page = next
+	return nil
+}
+
+var errLoop = errors.New("the next link leads to its own page")
+
+// bounds counts a row against the limits of one request.
+func (s *scan) bounds() error {
+	s.rows++
+	l := s.x.Limits
+	if s.rows > l.ScanRows || s.read+s.bytes.n > l.ScanBytes || s.x.Clock().After(s.deadline) {
+		return errTooCostly
+	}
+	return nil
+}
+
+// broken is the refusal for a page that ended badly.
+func (s *scan) broken(ctx context.Context, err error) error {
+	if errors.Is(err, fhir.ErrNotBundle) || errors.Is(err, fhir.ErrTruncated) || errors.Is(err, fhir.ErrTooLarge) {
+		return errUpstreamAnswer.Because(err)
+	}
+	return s.x.upstreamFailed(ctx, err)
+}
+
+// take judges one entry.
+func (s *scan) take(ctx context.Context, e fhir.Entry) (row, bool, error) {
+	at := s.page
+	at.Skip = s.index - 1
+	if s.x.in.Code.IsHistory() && e.Resource == nil {
+		return s.deletion(ctx, e, at)
+	}
+	if e.Resource == nil || e.Mode != "" && e.Mode != "match" {
+		return row{}, false, nil
+	}
+	resource := fhir.RelativeLinks(e.Resource, s.x.Upstream.Base())
+	head := headOf(resource)
+	if err := s.expected(head); err != nil {
+		return row{}, false, err
+	}
+	masked, allowed, err := s.x.judge(ctx, s.buf[:0], resource)
+	if err != nil || !allowed {
+		return row{}, false, err
+	}
+	s.buf = masked
+	return row{at: at, typ: head.typ, id: stringAt(masked, "id"), body: masked, method: e.Method, status: e.Status, head: head}, true, nil
+}
+
+// expected holds a row to be of the kind that was asked for.
+func (s *scan) expected(h resourceHead) error {
+	in := s.x.in
+	if !s.x.Definitions.IsResource(h.typ) || !fhir.IsID(h.id) || in.Type != "" && h.typ != in.Type ||
+		in.Code == fhir.HistoryInstance && h.id != s.x.realInstance {
+		return errUpstreamAnswer.Because(errShape)
+	}
+	return nil
+}
+
+// deletion judges the entry of a deletion by the last version before it: who
+// could see that one may know of its end.
+func (s *scan) deletion(ctx context.Context, e fhir.Entry, at position) (row, bool, error) {
+	target := e.URL
+	if target == "" {
+		target = e.FullURL
+	}
+	if path, _, err := s.x.Upstream.Relative(target); err == nil {
+		target = path
+	}
+	ref, ok := fhir.ParseReference(target)
+	_, version, versioned := strings.Cut(target, "/_history/")
+	if !versioned {
+		version = strings.Trim(strings.TrimPrefix(e.ETag, "W/"), `"`)
+	}
+	n, err := strconv.ParseUint(version, 10, 63)
+	if !ok || err != nil || n < 2 || !s.x.Definitions.IsResource(ref.Type) || e.Method != "" && e.Method != "DELETE" {
+		return row{}, false, nil
+	}
+	before := fhir.Interaction{Code: fhir.VRead, Type: ref.Type, ID: ref.ID, VersionID: strconv.FormatUint(n-1, 10)}
+	resource, found, err := s.x.fetch(ctx, before)
+	if err != nil || !found {
+		return row{}, false, err
+	}
+	masked, allowed, err := s.x.judge(ctx, s.buf[:0], resource)
+	if err != nil || !allowed {
+		return row{}, false, err
+	}
+	s.buf = masked
+	return row{at: at, typ: ref.Type, id: stringAt(masked, "id"), method: "DELETE", status: "204", head: resourceHead{version: version}}, true, nil
+}
+
+type countingReader struct {
+	r io.Reader
+	n int64
+}
+
+func (c *countingReader) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	return n, err
+}

@@ -1,0 +1,302 @@
+package policy
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/metrics"
+	"github.com/open-policy-agent/opa/v1/rego"
+	"github.com/open-policy-agent/opa/v1/topdown"
+
+	"github.com/fhirgate/fhirgate/internal/access"
+	"github.com/fhirgate/fhirgate/internal/fhir/definitions"
+	"github.com/fhirgate/fhirgate/internal/fhir/fhirpath"
+	"github.com/fhirgate/fhirgate/internal/mask"
+)
+
+// ErrTimeout is an evaluation that took longer than Options.Timeout.
+var ErrTimeout = errors.New("policy evaluation timed out")
+
+// Options set up the policy of one upstream.
+type Options struct {
+	Definitions *definitions.Definitions
+	// Timeout bounds one evaluation; ContextTimeout that of the context, look-ups
+	// included.
+	Timeout, ContextTimeout time.Duration
+	// Lookups answers fhir.read and fhir.search.
+	Lookups *Lookups
+	// MaskKey is the secret from which the keys of hashes and pseudonyms of each
+	// class of caller are made; at least 32 bytes.
+	MaskKey []byte
+}
+
+// Policy is a revision bound to one upstream. Safe for concurrent use.
+type Policy struct {
+	revision                *Revision
+	defs                    *definitions.Definitions
+	timeout, contextTimeout time.Duration
+	lookups                 *Lookups
+	maskKey                 []byte
+
+	context, request, read, write rego.PreparedEvalQuery
+	hasContext                    bool
+
+	contexts *lru.Cache[string, cachedContext]
+	masks    *lru.Cache[string, *mask.Mask]
+	keys     *lru.Cache[string, *mask.Keys]
+	paths    *lru.Cache[string, *fhirpath.Expr]
+}
+
+const (
+	contextEntries = 10_000
+	maskEntries    = 10_000
+	keyEntries     = 10_000
+	pathEntries    = 1_000
+)
+
+// Bind prepares the revision's entry points for one upstream.
+func (r *Revision) Bind(ctx context.Context, o Options) (*Policy, error) {
+	p := &Policy{revision: r, defs: o.Definitions, timeout: o.Timeout, contextTimeout: o.ContextTimeout, lookups: o.Lookups, maskKey: o.MaskKey}
+	var err [4]error
+	p.contexts, err[0] = lru.New[string, cachedContext](contextEntries)
+	p.masks, err[1] = lru.New[string, *mask.Mask](maskEntries)
+	p.keys, err[2] = lru.New[string, *mask.Keys](keyEntries)
+	p.paths, err[3] = lru.New[string, *fhirpath.Expr](pathEntries)
+	if e := errors.Join(err[:]...); e != nil {
+		return nil, fmt.Errorf("bind policy: %w", e)
+	}
+	p.hasContext = len(r.compiler.GetRules(entryRef("context"))) > 0
+	for entry, query := range map[string]*rego.PreparedEvalQuery{
+		"context": &p.context, "request": &p.request, "read": &p.read, "write": &p.write,
+	} {
+		if entry == "context" && !p.hasContext {
+			continue
+		}
+		prepared, err := p.prepare(ctx, entry)
+		if err != nil {
+			return nil, fmt.Errorf("bind policy: prepare data.fhirgate.%s: %w", entry, err)
+		}
+		*query = prepared
+	}
+	return p, nil
+}
+
+func (p *Policy) prepare(ctx context.Context, entry string) (rego.PreparedEvalQuery, error) {
+	options := append(p.implementations(),
+		rego.ParsedQuery(ast.NewBody(ast.NewExpr(ast.NewTerm(entryRef(entry))))),
+		rego.Compiler(p.revision.compiler),
+		rego.Store(p.revision.store),
+		rego.StrictBuiltinErrors(true),
+		rego.Capabilities(capabilities()),
+		rego.GenerateJSON(func(t *ast.Term, _ *rego.EvalContext) (any, error) { return t.Value, nil }),
+	)
+	return rego.New(options...).PrepareForEval(ctx)
+}
+
+// metadataKey is where an evaluation's own record lies in OPA's request
+// metadata, which is there for programs that wrap OPA.
+const metadataKey = "fhirgate"
+
+// uses are the look-ups that an evaluation made.
+type uses struct{ found []lookedUp }
+
+func recordUse(b rego.BuiltinContext, found lookedUp) {
+	if u, ok := b.RequestMetadata[metadataKey].(*uses); ok {
+		found.value = nil
+		u.found = append(u.found, found)
+	}
+}
+
+// evaluate runs one prepared entry point. Undefined is an error.
+func (p *Policy) evaluate(ctx context.Context, query rego.PreparedEvalQuery, input ast.Value, timeout time.Duration, u *uses) (ast.Value, error) {
+	cancel := topdown.NewCancel()
+	timer := time.AfterFunc(timeout, cancel.Cancel)
+	defer timer.Stop()
+	stop := context.AfterFunc(ctx, cancel.Cancel)
+	defer stop()
+	options := []rego.EvalOption{
+		rego.EvalParsedInput(input), rego.EvalExternalCancel(cancel), rego.EvalMetrics(metrics.NoOp()),
+	}
+	if u != nil {
+		options = append(options, rego.EvalRequestMetadata(map[string]any{metadataKey: u}))
+	}
+	results, err := query.Eval(ctx, options...)
+	switch {
+	case err != nil && topdown.IsCancel(err) && ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case err != nil && topdown.IsCancel(err):
+		return nil, ErrTimeout
+	case err != nil:
+		return nil, fmt.Errorf("evaluate policy: %w", withoutValues(err))
+	case len(results) != 1 || len(results[0].Expressions) != 1:
+		return nil, wrong("result", "one value, not undefined")
+	}
+	value, ok := results[0].Expressions[0].Value.(ast.Value)
+	if !ok {
+		return nil, wrong("result", "a value")
+	}
+	return value, nil
+}
+
+// withoutValues keeps of an evaluation error what can be logged: its code and
+// the place in the policy. OPA's messages may quote operands.
+func withoutValues(err error) error {
+	var e *topdown.Error
+	if errors.As(err, &e) {
+		place := "unknown place"
+		if e.Location != nil {
+			place = fmt.Sprintf("%s:%d", e.Location.File, e.Location.Row)
+		}
+		return fmt.Errorf("%s at %s", e.Code, place) //nolint:err113 // made of a code and a place
+	}
+	return err
+}
+
+// Revision names the revision of policy.
+func (p *Policy) Revision() string { return p.revision.id }
+
+// Plan evaluates the request policy. An unusable answer of policy is an error,
+// which the caller must treat as a deny.
+func (p *Policy) Plan(ctx context.Context, r access.Request) (access.Plan, error) {
+	base, err := p.baseInput(ctx, r)
+	if err != nil {
+		return access.Plan{}, err
+	}
+	value, err := p.evaluate(ctx, p.request, ast.NewObject(base...), p.timeout, nil)
+	if err != nil {
+		return access.Plan{}, err
+	}
+	out, err := parseRequest(value)
+	if err != nil {
+		return access.Plan{}, err
+	}
+	plan := access.Plan{Decision: out.decision, Revision: p.revision.id}
+	if out.decision.Effect != access.Allow {
+		return plan, nil
+	}
+	possible, err := newPossible(out.masks)
+	if err != nil {
+		return access.Plan{}, err
+	}
+	keys, err := p.callerKeys(r)
+	if err != nil {
+		return access.Plan{}, err
+	}
+	plan.Rule = &rule{policy: p, base: base, possible: possible, keys: keys}
+	return plan, nil
+}
+
+// baseInput is the part of the input that doesn't depend on a resource.
+func (p *Policy) baseInput(ctx context.Context, r access.Request) ([][2]*ast.Term, error) {
+	principal := principalTerm(r.Principal)
+	base := object{}
+	base.set("principal", principal)
+	base.set("request", requestTerm(r))
+	if !p.hasContext {
+		return base, nil
+	}
+	value, err := p.callerContext(ctx, r, principal)
+	if err != nil {
+		return nil, fmt.Errorf("context: %w", err)
+	}
+	base.set("context", ast.NewTerm(value))
+	return base, nil
+}
+
+type cachedContext struct {
+	value ast.Value
+	found []lookedUp
+}
+
+// callerContext evaluates data.fhirgate.context, or takes it from the cache: it
+// is a function of its input and of the look-ups that it made.
+func (p *Policy) callerContext(ctx context.Context, r access.Request, principal *ast.Term) (ast.Value, error) {
+	request := circumstances(r, r.Time.Truncate(time.Minute))
+	input := ast.NewObject([2]*ast.Term{ast.InternedTerm("principal"), principal}, [2]*ast.Term{ast.InternedTerm("request"), request.term()})
+	key := input.String()
+	if hit, ok := p.contexts.Get(key); ok && p.lookups.fresh(hit.found) {
+		return hit.value, nil
+	}
+	var u uses
+	value, err := p.evaluate(ctx, p.context, input, p.contextTimeout, &u)
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := value.(ast.Object); !ok {
+		return nil, wrong("context", "object")
+	}
+	p.contexts.Add(key, cachedContext{value: value, found: u.found})
+	return value, nil
+}
+
+// fresh reports whether every look-up would still be answered the same way from
+// the cache.
+func (l *Lookups) fresh(found []lookedUp) bool {
+	now := l.options.Clock()
+	for _, f := range found {
+		if f.writes != l.counter(f.typ).Load() || !now.Before(f.expires) {
+			return false
+		}
+	}
+	return true
+}
+
+// callerKeys are the keys of the caller's class: those who come by the same
+// issuer and client, in the same roles, to the same upstream. Hashes and
+// pseudonyms of one class mean nothing to another.
+func (p *Policy) callerKeys(r access.Request) (*mask.Keys, error) {
+	roles := slices.Sorted(slices.Values(r.Principal.Roles))
+	class := strings.Join(append([]string{r.Upstream, r.Principal.Issuer, r.Principal.Client, r.ActAs}, roles...), "\x00")
+	if k, ok := p.keys.Get(class); ok {
+		return k, nil
+	}
+	pseudonyms, err := mask.NewPseudonymizer(p.derive("pseudonym", class))
+	if err != nil {
+		return nil, fmt.Errorf("mask keys: %w", err)
+	}
+	k := &mask.Keys{Hash: p.derive("hash", class), Pseudonym: pseudonyms}
+	p.keys.Add(class, k)
+	return k, nil
+}
+
+func (p *Policy) derive(use, class string) []byte {
+	h := hmac.New(sha256.New, p.maskKey)
+	h.Write([]byte(use + "\x00" + class))
+	return h.Sum(nil)
+}
+
+var errNotListed = errors.New("a mask isn't among the possible masks that the request policy listed")
+
+// possible are the masks that the request policy says could apply.
+type possible struct {
+	byType map[string]ast.Value
+	text   string
+	mu     sync.Mutex
+	union  map[string]*mask.Mask // by resource type
+}
+
+func newPossible(masks ast.Object) (*possible, error) {
+	p := &possible{byType: map[string]ast.Value{}, union: map[string]*mask.Mask{}}
+	if masks == nil {
+		return p, nil
+	}
+	err := masks.Iter(func(k, v *ast.Term) error {
+		typ, ok := k.Value.(ast.String)
+		if !ok {
+			return wrong("request.masks", "string keys")
+		}
+		p.byType[string(typ)] = v.Value
+		return nil
+	})
+	p.text = masks.String()
+	return p, err
+}
