@@ -25,11 +25,20 @@ cases := [
 	[[["http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "SUBSETTED"]], {"patient", "relatedperson", "practitioner", "researcher", "admin"}],
 ]
 
-test_labels[name] if {
+test_labels_of_one_s_own[name] if {
 	some [list, roles] in cases
 	name := sprintf("%v", [list])
 	resource := f.labelled(f.of("Observation", "p1"), list)
-	{role | some role in ["patient", "relatedperson", "practitioner", "researcher", "admin"]; f.sees(role, resource)} == roles
+	seen := {role | some role in ["patient", "relatedperson"]; f.sees(role, resource)}
+	seen == roles & {"patient", "relatedperson"}
+}
+
+test_labels_of_others[name] if {
+	some [list, roles] in cases
+	name := sprintf("%v", [list])
+	resource := f.labelled(f.of("Observation", "p1"), list)
+	seen := {role | some role in ["practitioner", "researcher", "admin"]; f.sees(role, resource)}
+	seen == roles & {"practitioner", "researcher", "admin"}
 }
 
 # What isn't a list of labels hides the resource.
@@ -48,6 +57,10 @@ metas := {
 test_malformed_labels[name] if {
 	some name, meta in metas
 	f.sees("patient", f.but(f.of("Observation", "p1"), meta)) == false
+}
+
+test_meta_without_labels if {
+	f.sees("practitioner", f.but(f.of("Observation", "p1"), {"meta": {"versionId": "1"}}))
 }
 
 test_a_code_without_a_system_counts_as_confidentiality if {
