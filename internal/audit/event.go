@@ -7,17 +7,25 @@ import (
 	"github.com/fhirgate/fhirgate/internal/fhir/wire"
 )
 
-// The code systems of an AuditEvent, as FHIR R4 and IHE BALP use them.
+// The parts of an AuditEvent that never change, from the code systems that FHIR
+// R4 and IHE BALP use.
 const (
-	systemType          = "http://terminology.hl7.org/CodeSystem/audit-event-type"
-	systemSubtype       = "http://hl7.org/fhir/restful-interaction"
-	systemDICOM         = "http://dicom.nema.org/resources/ontology/DCM"
-	systemParticipation = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
-	systemReason        = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
-	systemSource        = "http://terminology.hl7.org/CodeSystem/security-source-type"
-	systemEntity        = "http://terminology.hl7.org/CodeSystem/audit-entity-type"
-	systemRole          = "http://terminology.hl7.org/CodeSystem/object-role"
-	systemBALP          = "https://profiles.ihe.net/ITI/BALP/CodeSystem/BasicAuditEntityType"
+	opening = `{"resourceType":"AuditEvent","type":{"system":"http://terminology.hl7.org/CodeSystem/audit-event-type","code":"rest","display":"RESTful Operation"}`
+	subtype = `,"subtype":[{"system":"http://hl7.org/fhir/restful-interaction","code":`
+	purpose = `{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ActReason","code":`
+
+	agentUser   = `{"type":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ParticipationType","code":`
+	agentSource = `{"type":{"coding":[{"system":"http://dicom.nema.org/resources/ontology/DCM","code":"110153"}]}`
+	agentTarget = `{"type":{"coding":[{"system":"http://dicom.nema.org/resources/ontology/DCM","code":"110152"}]}`
+
+	observer = `"observer":{"display":"fhirgate"},"type":[{"system":"http://terminology.hl7.org/CodeSystem/security-source-type","code":"4","display":"Application Server"}]}`
+
+	object    = `"type":{"system":"http://terminology.hl7.org/CodeSystem/audit-entity-type","code":"2","display":"System Object"},"role":{"system":"http://terminology.hl7.org/CodeSystem/object-role","code":`
+	asQuery   = object + `"24","display":"Query"}`
+	asDomain  = object + `"4","display":"Domain Resource"}`
+	asPatient = `"type":{"system":"http://terminology.hl7.org/CodeSystem/audit-entity-type","code":"1","display":"Person"},` +
+		`"role":{"system":"http://terminology.hl7.org/CodeSystem/object-role","code":"1","display":"Patient"}`
+	asRequest = `"type":{"system":"https://profiles.ihe.net/ITI/BALP/CodeSystem/BasicAuditEntityType","code":"XrequestId"}`
 )
 
 // AuditEvent is r as a FHIR R4 AuditEvent in JSON, in the manner of IHE Basic
@@ -27,18 +35,22 @@ func AuditEvent(r Record) []byte { return build(r.cleaned()) }
 
 func build(r Record) []byte {
 	e := event{make([]byte, 0, 3072+256*len(r.Resources))}
-	e.raw(`{"resourceType":"AuditEvent","type":`)
-	e.coding(systemType, "rest", "RESTful Operation")
-	if subtype := subtypeOf(r.Interaction); subtype != "" {
-		e.raw(`,"subtype":[`)
-		e.coding(systemSubtype, subtype, "")
-		e.raw(`]`)
+	e.raw(opening)
+	if code := subtypeOf(r.Interaction); code != "" {
+		e.raw(subtype)
+		e.text(code)
+		e.raw(`}]`)
 	}
-	e.member("action", actionOf(r.Interaction))
-	e.member("recorded", r.Time.UTC().Format("2006-01-02T15:04:05.000Z"))
-	e.member("outcome", outcomeOf(r.Status))
-	e.member("outcomeDesc", describe(r))
-	e.purposes("purposeOfEvent", r.PurposeOfUse)
+	e.raw(`,"action":"`)
+	e.raw(actionOf(r.Interaction))
+	e.raw(`","recorded":"`)
+	e.b = r.Time.UTC().AppendFormat(e.b, "2006-01-02T15:04:05.000Z")
+	e.raw(`","outcome":"`)
+	e.raw(outcomeOf(r.Status))
+	e.raw(`","outcomeDesc":"`)
+	e.outcome(r)
+	e.raw(`"`)
+	e.purposes(`,"purposeOfEvent":[`, r.PurposeOfUse)
 	e.agents(r)
 	e.raw(`,"source":{`)
 	if r.Upstream != "" {
@@ -46,9 +58,7 @@ func build(r Record) []byte {
 		e.text(r.Upstream)
 		e.raw(`,`)
 	}
-	e.raw(`"observer":{"display":"fhirgate"},"type":[`)
-	e.coding(systemSource, "4", "Application Server")
-	e.raw(`]}`)
+	e.raw(observer)
 	e.entities(r)
 	e.raw(`}`)
 	return e.b
@@ -94,119 +104,95 @@ func outcomeOf(status int) string {
 	}
 }
 
-// describe is status and reason codes.
-func describe(r Record) string {
-	s := "cut"
-	if r.Status != 0 {
-		s = strconv.Itoa(r.Status)
-	}
-	for _, reason := range r.Reasons {
-		s += " " + reason
-	}
-	return s
-}
-
 // event is an AuditEvent under construction.
 type event struct{ b []byte }
 
 func (e *event) raw(s string)  { e.b = append(e.b, s...) }
 func (e *event) text(s string) { e.b = wire.AppendString(e.b, s) }
 
-// member appends ,"name":"value".
-func (e *event) member(name, value string) {
-	e.raw(`,"`)
-	e.raw(name)
-	e.raw(`":`)
-	e.text(value)
+// outcome is status and reason codes, which need no escape.
+func (e *event) outcome(r Record) {
+	if r.Status == 0 {
+		e.raw("cut")
+	} else {
+		e.b = strconv.AppendInt(e.b, int64(r.Status), 10)
+	}
+	for _, reason := range r.Reasons {
+		if reason != "" {
+			e.raw(" ")
+			e.raw(reason)
+		}
+	}
 }
 
-func (e *event) coding(system, code, display string) {
-	e.raw(`{"system":"`)
-	e.raw(system)
-	e.raw(`","code":`)
-	e.text(code)
-	if display != "" {
-		e.member("display", display)
+func (e *event) purposes(open string, codes []string) {
+	first := true
+	for _, code := range codes {
+		if code == "" {
+			continue
+		}
+		e.raw(pick(first, open, `,`))
+		first = false
+		e.raw(purpose)
+		e.text(code)
+		e.raw(`}]}`)
 	}
-	e.raw(`}`)
+	e.raw(pick(first, ``, `]`))
 }
 
-func (e *event) purposes(name string, codes []string) {
-	if len(codes) == 0 {
-		return
+// pick is yes when first, and no otherwise.
+func pick(first bool, yes, no string) string {
+	if first {
+		return yes
 	}
-	e.raw(`,"` + name + `":[`)
-	for i, code := range codes {
-		e.comma(i)
-		e.raw(`{"coding":[`)
-		e.coding(systemReason, code, "")
-		e.raw(`]}`)
-	}
-	e.raw(`]`)
-}
-
-func (e *event) comma(i int) {
-	if i > 0 {
-		e.raw(`,`)
-	}
+	return no
 }
 
 // agents are who asked, with which application, and the gateway itself. As in
 // BALP the source is where the data comes from: the gateway for a read, the
 // application for a write.
 func (e *event) agents(r Record) {
-	user, client, gateway := "IRCP", "110152", "110153" // Information recipient, destination, source.
+	user, client, gateway := `"IRCP"}]}`, agentTarget, agentSource // An information recipient.
 	switch actionOf(r.Interaction) {
 	case "C", "U", "D":
-		user, client, gateway = "AUT", gateway, client // Author.
+		user, client, gateway = `"AUT"}]}`, agentSource, agentTarget // An author.
 	}
 	e.raw(`,"agent":[`)
-	e.agent(systemParticipation, user)
+	e.raw(agentUser)
+	e.raw(user)
 	e.roles(r)
 	e.who(r.Issuer, r.Subject)
 	e.raw(`,"requestor":true`)
-	e.purposes("purposeOfUse", r.PurposeOfUse)
+	e.purposes(`,"purposeOfUse":[`, r.PurposeOfUse)
 	e.raw(`},`)
 	if r.Client != "" {
-		e.agent(systemDICOM, client)
+		e.raw(client)
 		e.who(r.Issuer, r.Client)
 		e.raw(`,"requestor":false},`)
 	}
-	e.agent(systemDICOM, gateway)
+	e.raw(gateway)
 	e.raw(`,"who":{"display":"fhirgate"},"requestor":false}]`)
-}
-
-// agent opens an agent of a type.
-func (e *event) agent(system, code string) {
-	e.raw(`{"type":{"coding":[`)
-	e.coding(system, code, "")
-	e.raw(`]}`)
 }
 
 // roles are the one asked for, or else all.
 func (e *event) roles(r Record) {
-	roles := r.Roles
 	if r.ActAs != "" {
-		roles = []string{r.ActAs}
+		e.raw(`,"role":[{"text":`)
+		e.text(r.ActAs)
+		e.raw(`}]`)
+		return
 	}
 	first := true
-	for _, role := range roles {
+	for _, role := range r.Roles {
 		if role == "" {
 			continue
 		}
-		if first {
-			e.raw(`,"role":[`)
-		} else {
-			e.raw(`,`)
-		}
+		e.raw(pick(first, `,"role":[{"text":`, `,{"text":`))
 		first = false
-		e.raw(`{"text":`)
 		e.text(role)
 		e.raw(`}`)
 	}
-	if !first {
-		e.raw(`]`)
-	}
+	e.raw(pick(first, ``, `]`))
 }
 
 func (e *event) who(issuer, value string) {
@@ -229,19 +215,18 @@ func (e *event) who(issuer, value string) {
 func (e *event) entities(r Record) {
 	e.raw(`,"entity":[`)
 	if len(r.Params) > 0 || actionOf(r.Interaction) == "E" && r.ResourceType != "" {
-		e.raw(`{"type":`)
-		e.coding(systemEntity, "2", "System Object")
-		e.raw(`,"role":`)
-		e.coding(systemRole, "24", "Query")
+		e.raw(`{`)
+		e.raw(asQuery)
 		e.raw(`,"query":"`)
-		e.b = base64.StdEncoding.AppendEncode(e.b, query(r))
+		var room [256]byte
+		e.b = base64.StdEncoding.AppendEncode(e.b, appendQuery(room[:0], r))
 		e.raw(`"},`)
 	}
 	for _, res := range r.Resources {
 		e.resource(res)
 	}
-	e.raw(`{"type":`)
-	e.coding(systemBALP, "XrequestId", "")
+	e.raw(`{`)
+	e.raw(asRequest)
 	if r.RequestID != "" {
 		e.raw(`,"what":{"identifier":{"value":`)
 		e.text(r.RequestID)
@@ -251,18 +236,14 @@ func (e *event) entities(r Record) {
 	e.raw(`}]`)
 }
 
-// query is the search without its values.
-func query(r Record) []byte {
-	q := append([]byte(nil), r.ResourceType...)
+// appendQuery appends the search without its values.
+func appendQuery(dst []byte, r Record) []byte {
+	dst = append(dst, r.ResourceType...)
 	for i, name := range r.Params {
-		if i == 0 {
-			q = append(q, '?')
-		} else {
-			q = append(q, '&')
-		}
-		q = append(append(q, name...), '=')
+		dst = append(dst, pick(i == 0, "?", "&")...)
+		dst = append(append(dst, name...), '=')
 	}
-	return q
+	return dst
 }
 
 // resource is one entity: a Patient is a person, anything else a domain resource.
@@ -278,45 +259,44 @@ func (e *event) resource(res Resource) {
 		e.raw(`/_history/`)
 		e.raw(res.VersionID)
 	}
-	e.raw(`"},"type":`)
-	if res.Type == "Patient" {
-		e.coding(systemEntity, "1", "Person")
-		e.raw(`,"role":`)
-		e.coding(systemRole, "1", "Patient")
-	} else {
-		e.coding(systemEntity, "2", "System Object")
-		e.raw(`,"role":`)
-		e.coding(systemRole, "4", "Domain Resource")
-	}
+	e.raw(`"},`)
+	e.raw(pick(res.Type == "Patient", asPatient, asDomain))
 	e.raw(`},`)
 }
 
 // details are what FHIR has no element for.
 func (e *event) details(r Record) {
-	e.raw(`,"detail":[`)
-	e.detail("duration-ms", strconv.FormatInt(r.Duration.Milliseconds(), 10))
-	for _, d := range []struct{ name, value string }{{"trace-id", r.TraceID}, {"policy-revision", r.Revision}} {
-		if d.value != "" {
-			e.raw(`,`)
-			e.detail(d.name, d.value)
-		}
-	}
-	for _, d := range []struct {
-		name string
-		n    int
-	}{{"seen", r.Seen}, {"visible", r.Visible}, {"withheld", r.Withheld}, {"masked", r.Masked}, {"upstream-calls", r.UpstreamCalls}} {
-		if d.n != 0 {
-			e.raw(`,`)
-			e.detail(d.name, strconv.Itoa(d.n))
-		}
-	}
+	e.raw(`,"detail":[{"type":"duration-ms","valueString":"`)
+	e.b = strconv.AppendInt(e.b, r.Duration.Milliseconds(), 10)
+	e.raw(`"}`)
+	e.detail("trace-id", r.TraceID)
+	e.detail("policy-revision", r.Revision)
+	e.count("seen", r.Seen)
+	e.count("visible", r.Visible)
+	e.count("withheld", r.Withheld)
+	e.count("masked", r.Masked)
+	e.count("upstream-calls", r.UpstreamCalls)
 	e.raw(`]`)
 }
 
 func (e *event) detail(name, value string) {
-	e.raw(`{"type":"`)
+	if value == "" {
+		return
+	}
+	e.raw(`,{"type":"`)
 	e.raw(name)
 	e.raw(`","valueString":`)
 	e.text(value)
 	e.raw(`}`)
+}
+
+func (e *event) count(name string, n int) {
+	if n == 0 {
+		return
+	}
+	e.raw(`,{"type":"`)
+	e.raw(name)
+	e.raw(`","valueString":"`)
+	e.b = strconv.AppendInt(e.b, int64(n), 10)
+	e.raw(`"}`)
 }

@@ -6,8 +6,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"hash"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -15,10 +17,17 @@ import (
 // names a patient as surely as a name does.
 type line struct {
 	handler slog.Handler
-	key     []byte
+	// macs are HMACs of the subject key, ready for use; nil without a key.
+	macs *sync.Pool
 }
 
-func newLine(log *slog.Logger, key []byte) *line { return &line{log.Handler(), key} }
+func newLine(log *slog.Logger, key []byte) *line {
+	l := &line{handler: log.Handler()}
+	if len(key) > 0 {
+		l.macs = &sync.Pool{New: func() any { return hmac.New(sha256.New, key) }}
+	}
+	return l
+}
 
 // write goes around slog.Logger, which drops the handler's error.
 func (l *line) write(ctx context.Context, r Record) error {
@@ -69,14 +78,18 @@ const maxAttrs = 24
 // pseudonym tells persons apart in the log and names none: a subject may be an
 // e-mail address, and the person a patient.
 func (l *line) pseudonym(issuer, subject string) string {
-	if subject == "" || len(l.key) == 0 {
+	if subject == "" || l.macs == nil {
 		return ""
 	}
-	mac := hmac.New(sha256.New, l.key)
-	mac.Write([]byte(issuer))
-	mac.Write([]byte{0})
-	mac.Write([]byte(subject))
-	return hex.EncodeToString(mac.Sum(nil)[:8])
+	mac, ok := l.macs.Get().(hash.Hash)
+	if !ok {
+		return ""
+	}
+	defer l.macs.Put(mac)
+	mac.Reset()
+	var room [128]byte
+	mac.Write(append(append(append(room[:0], issuer...), 0), subject...))
+	return hex.EncodeToString(mac.Sum(room[:0])[:8])
 }
 
 // LogSink writes each AuditEvent as a log line. Its events name no resources.

@@ -82,7 +82,7 @@ func TestBatches(t *testing.T) {
 		if !slices.Equal(m.batches, []int{10, 10}) || r.Waiting() != 0 {
 			t.Errorf("before the interval: batches %v, waiting %d", m.batches, r.Waiting())
 		}
-		time.Sleep(time.Second) // Of the bubble's clock.
+		<-time.After(time.Second) // Of the bubble's clock.
 		synctest.Wait()
 		if !slices.Equal(m.batches, []int{10, 10, 5}) || !slices.Equal(m.got, ids(25)) {
 			t.Errorf("batches %v of %v", m.batches, m.got)

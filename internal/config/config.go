@@ -113,7 +113,7 @@ type Audit struct {
 	File string `yaml:"file" format:"newpath"`
 	// For `upstream`: the name of the upstream that stores the events. Empty: the one that the request was for.
 	Upstream string `yaml:"upstream"`
-	// Whether AuditEvents name the resources that were read or written (ids only).
+	// Whether AuditEvents name the resources that were read or written (ids only). Those in the process's log never do.
 	ResourceIDs bool `yaml:"resource_ids" default:"true"`
 	// How many records wait for a slow sink. Past it a record is dropped and counted, or, where policy asks for `audit: full`, the request fails.
 	Queue int `yaml:"queue" default:"4096" min:"1" max:"1000000"`
