@@ -54,4 +54,3 @@ func TestLogThatFails(t *testing.T) {
 type broken struct{}
 
 func (broken) Write([]byte) (int, error) { return 0, errDown }
-

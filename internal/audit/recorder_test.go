@@ -308,4 +308,3 @@ func TestConcurrent(t *testing.T) {
 		t.Errorf("%d taken, %d written", len(taken), len(m.got))
 	}
 }
-

@@ -153,4 +153,3 @@ func TestPostSink(t *testing.T) {
 		t.Errorf("got %s", bundles[0])
 	}
 }
-
