@@ -48,6 +48,8 @@ type walker struct {
 	// is the type of the resource that it is in.
 	contained    bool
 	resourceType string
+	// placeholder says that a masked element had the value that masking gives it.
+	placeholder bool
 }
 
 // flush copies what lies before i.
@@ -334,6 +336,7 @@ func (w *walker) item(e *edge, i int) (end int, kept bool) {
 func (w *walker) replaceItem(e *edge, o *outcome, i, end int) (kept bool) {
 	w.refuse(o)
 	item := w.src[i:end]
+	w.placeholder = w.placeholder || o.action.isPlaceholder(item)
 	if e.fixed == nil && (isAnyOf(item, e.values) || e.required() && isAbsentMasked(item)) {
 		return true
 	}

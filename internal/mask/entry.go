@@ -184,7 +184,8 @@ func eachResource(object []byte, name string, visit func([]byte)) {
 }
 
 // refersTo says whether a reference is to a resource of one of the types. One
-// that doesn't say is taken for one that is, a fragment for one that isn't.
+// that doesn't say is taken for one that is (its display or identifier may name
+// such a resource), a fragment for one that isn't.
 func refersTo(defs *definitions.Definitions, reference []byte, types []string) bool {
 	text := textOf(reference, "reference")
 	if strings.HasPrefix(text, "#") {
@@ -192,9 +193,6 @@ func refersTo(defs *definitions.Definitions, reference []byte, types []string) b
 	}
 	stated := textOf(reference, "type")
 	stated = stated[strings.LastIndexByte(stated, '/')+1:]
-	if text == "" && stated == "" {
-		return false
-	}
 	known := false
 	for _, part := range append(strings.Split(text, "/"), stated) {
 		part, _, _ = strings.Cut(part, "?")

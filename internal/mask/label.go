@@ -88,3 +88,60 @@ func (w *walker) label(e *edge, i, end int) (int, bool) {
 	}
 	return w.item(e, i)
 }
+
+// hasLabel says whether a resource carries REDACTED.
+func hasLabel(resource []byte) bool {
+	meta, _ := wire.Get(resource, "meta")
+	labels, _ := wire.Get(meta, "security")
+	for item := range wire.Items(labels) {
+		if isRedacted(item) {
+			return true
+		}
+	}
+	return false
+}
+
+// withLabel is the resource with REDACTED added.
+func withLabel(resource []byte) []byte {
+	w := walker{src: resource}
+	w.object(nil, wire.SkipSpace(resource, 0), labelled)
+	w.flush(len(resource))
+	return w.out
+}
+
+// withoutLabel is the resource without REDACTED, and without what is empty then.
+func withoutLabel(resource []byte) []byte {
+	if !hasLabel(resource) {
+		return resource
+	}
+	out := []byte{'{'}
+	for k, v := range wire.Members(resource) {
+		name := wire.Key(k)
+		if name == "meta" {
+			v = metaWithoutLabel(v)
+		}
+		out = appendMember(out, name, v)
+	}
+	return append(out, '}')
+}
+
+func metaWithoutLabel(meta []byte) []byte {
+	out := []byte{'{'}
+	for k, v := range wire.Members(meta) {
+		name := wire.Key(k)
+		if name == "security" {
+			var labels [][]byte
+			for item := range wire.Items(v) {
+				if !isRedacted(item) {
+					labels = append(labels, item)
+				}
+			}
+			v = joinItems(labels)
+		}
+		out = appendMember(out, name, v)
+	}
+	if len(out) == 1 {
+		return nil
+	}
+	return append(out, '}')
+}

@@ -47,6 +47,7 @@ func (w *walker) change(e *edge, act *action, i, end int) (kept bool) {
 	if kind := wire.KindOf(old); kind == wire.Null || kind == wire.Object || kind == wire.Array {
 		return false
 	}
+	w.placeholder = w.placeholder || act.isPlaceholder(old)
 	changed, ok, err := w.transform(e, act, old)
 	if err != nil {
 		w.fail(err)
