@@ -162,7 +162,7 @@ func (g *generator) practitioner(r *random, id string, field specialty, at targe
 	g.put(`","use":"work"},{"system":"email","value":"`, id, `@westerly.example","use":"work"}],"gender":"`, gender, `"`)
 	g.date("birthDate", born)
 	g.put(`,"qualification":[{"code":`)
-	g.bareConcept(hl7+"v2-0360", "MD", "Doctor of Medicine")
+	g.bareConcept(hl7+"v2-0360/2.7", "MD", "Doctor of Medicine")
 	g.put(`}]`)
 	g.end()
 
