@@ -173,7 +173,7 @@ func (a *App) makeHandler() http.Handler {
 			Enabled: a.config.Policy.Purpose.Header, MaxDuration: a.config.Policy.Purpose.MaxDuration, MinReason: a.config.Policy.Purpose.MinReason,
 		},
 		MaxBody: int64(a.config.Listen.MaxBody), MaxURL: int(a.config.Listen.MaxURL),
-		Ready: a.ready, Log: a.log, Metrics: a.metrics, Clock: a.clock,
+		Ready: a.ready, Record: a.journal.Record, Log: a.log, Metrics: a.metrics, Clock: a.clock,
 	})
 	if a.config.Tracing.Endpoint == "" {
 		return server

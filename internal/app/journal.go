@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"slices"
 	"time"
 
@@ -41,12 +42,14 @@ func (a *App) openJournal(ctx context.Context) error {
 		SubjectKey: key, ResourceIDs: c.ResourceIDs, Queue: c.Queue, FlushInterval: c.FlushInterval,
 		Lost: func(events int, reason error) { a.log.Error("audit events lost", "events", events, "error", reason) },
 	}
+	// Audit lines are written whatever the level of the process's own log.
+	lines := NewLog(config.Log{Level: "info", Format: a.config.Log.Format}, os.Stderr)
 	if c.Log {
-		o.Log = a.log
+		o.Log = lines
 	}
 	switch c.Events {
 	case "log":
-		o.Sink = audit.NewLogSink(a.log, a.clock)
+		o.Sink = audit.NewLogSink(lines, a.clock)
 	case "file":
 		if j.file, err = audit.NewFileSink(c.File); err != nil {
 			return fmt.Errorf("audit.file: %w", err)

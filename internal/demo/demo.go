@@ -228,6 +228,7 @@ policy:
 store:
   path: fhirgate.db
 audit:
+  log: false
   events: file
   file: audit.ndjson
 log:

@@ -57,7 +57,9 @@ type Options struct {
 	MaxBody       int64 // bytes, after decompression
 	MaxURL        int   // bytes
 	// Ready reports why the gateway can't serve; nil when it can.
-	Ready   func(ctx context.Context) error
+	Ready func(ctx context.Context) error
+	// Record records requests that are refused before the gateway has them.
+	Record  func(ctx context.Context, r gateway.Record, must bool) error
 	Log     *slog.Logger
 	Metrics *Metrics
 	Clock   func() time.Time
@@ -130,8 +132,9 @@ func (s *Server) serve(c echo.Context) error {
 	if !ok {
 		return errNoBase
 	}
-	code := fhir.Unknown
-	err := s.exchange(c, base, path, id, &code)
+	v := visit{request: access.Request{Upstream: base.Upstream, Time: started}, id: id}
+	err := s.exchange(c, base, path, &v)
+	code := v.request.Interaction.Code
 	status := c.Response().Status
 	if err != nil && !c.Response().Committed {
 		status = s.answerRefusal(c, err)
@@ -140,14 +143,45 @@ func (s *Server) serve(c echo.Context) error {
 		s.Log.Error("answer cut", "request_id", id, "upstream", base.Upstream, "interaction", code.String(), "error", err)
 		panic(http.ErrAbortHandler) // the client must see that the answer isn't whole
 	}
+	if !v.served {
+		s.recordRefusal(r.Context(), v, status, err)
+	}
 	s.Metrics.request(base.Upstream, code, status, s.Clock().Sub(started))
 	return nil
 }
 
-// exchange parses, authenticates and serves one request.
-func (s *Server) exchange(c echo.Context, base *Base, path, id string, code *fhir.Code) error {
+// visit is one FHIR request on its way through the HTTP face.
+type visit struct {
+	request access.Request
+	id      string
+	served  bool // the gateway has it, and records it
+}
+
+// recordRefusal records a request that was refused before the gateway saw it.
+func (s *Server) recordRefusal(ctx context.Context, v visit, status int, err error) {
+	r := gateway.Record{
+		Time: v.request.Time, Duration: s.Clock().Sub(v.request.Time), RequestID: v.id, TraceID: traceID(ctx), Request: v.request, Status: status,
+	}
+	var refusal *fhir.Refusal
+	if errors.As(err, &refusal) {
+		r.Reasons = []string{refusal.Code}
+	}
+	if err := s.Record(context.WithoutCancel(ctx), r, false); err != nil {
+		s.Log.Error("a refusal isn't recorded", "request_id", v.id, "error", err)
+	}
+}
+
+// exchange authenticates, parses and serves one request.
+func (s *Server) exchange(c echo.Context, base *Base, path string, v *visit) error {
 	r := c.Request()
 	if err := s.checkRequest(r); err != nil {
+		return err
+	}
+	var err error
+	if v.request.Principal, err = s.authenticate(r, base.Upstream); err != nil {
+		return err
+	}
+	if err := s.circumstances(r, &v.request); err != nil {
 		return err
 	}
 	body, err := s.body(r)
@@ -162,22 +196,16 @@ func (s *Server) exchange(c echo.Context, base *Base, path, id string, code *fhi
 	if err != nil {
 		return err
 	}
-	*code = in.Code
+	v.request.Interaction = in
 	if err := checkBody(r, in, body); err != nil {
 		return err
 	}
-	request := access.Request{Upstream: base.Upstream, Interaction: in, Time: s.Clock()}
-	if request.Principal, err = s.authenticate(r, base.Upstream); err != nil {
-		return err
-	}
-	if err := s.circumstances(r, &request); err != nil {
-		return err
-	}
 	call := gateway.Call{
-		Request: request, Body: body, RequestID: id, TraceID: traceID(r.Context()), Return: returnPreference(r),
+		Request: v.request, Body: body, RequestID: v.id, TraceID: traceID(r.Context()), Return: returnPreference(r),
 		IfMatch: r.Header.Get("If-Match"), IfNoneMatch: r.Header.Get("If-None-Match"), IfModifiedSince: r.Header.Get("If-Modified-Since"),
 	}
 	sink := newSink(c, r)
+	v.served = true
 	if err := base.Gateway.Serve(r.Context(), call, sink); err != nil {
 		sink.abort()
 		return err //nolint:wrapcheck // a refusal, translated in answerRefusal
