@@ -1,9 +1,13 @@
 package store
 
 import (
+	"bytes"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/google/uuid"
 )
 
 // prepare parses the body of a create or update and checks it against the URL, before the lock is taken.
@@ -33,7 +37,19 @@ func (s *Store) prepare(req *request) error {
 		return err
 	}
 	req.draft = d
+	d.localize(req.base)
 	return req.checkDraft()
+}
+
+// localize makes references with this server's own base relative, as HAPI stores them.
+func (d *draft) localize(base string) {
+	if !bytes.Contains(d.rest, []byte(base)) {
+		return
+	}
+	d.rest = rewriteMembers(d.rest, func(key, value string) (string, bool) {
+		relative, ok := strings.CutPrefix(value, base+"/")
+		return relative, ok && key == "reference"
+	})
 }
 
 func (req *request) checkDraft() error {
@@ -79,7 +95,7 @@ func (t *tx) create(req *request) (*answer, error) {
 			return t.written(req, rec, http.StatusOK, "Resource exists already"), nil
 		}
 	}
-	rec, _ := t.put(req.draft, t.newID(req.draft.typ))
+	rec, _ := t.put(req.draft, uuid.NewString())
 	return t.written(req, rec, http.StatusCreated, "Successfully created resource"), nil
 }
 
@@ -88,9 +104,6 @@ func (t *tx) update(req *request, id string) (*answer, error) {
 	absent := rec == nil || rec.raw() == nil
 	if err := checkMatch(req, rec); err != nil {
 		return nil, err
-	}
-	if rec == nil && numeric(id) {
-		return nil, invalid("Can not create resource with id %s: clients may only assign ids which contain at least one non-numeric character", id)
 	}
 	rec, changed := t.put(req.draft, id)
 	switch {
@@ -108,10 +121,7 @@ func (t *tx) updateMatching(req *request) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if rec != nil {
-		if req.draft.id != "" && req.draft.id != rec.id {
-			return nil, invalid("The body's id isn't that of the resource which matches the URL")
-		}
+	if rec != nil { // the id in the body doesn't matter then, as in HAPI
 		return t.update(req, rec.id)
 	}
 	if err := checkMatch(req, nil); err != nil {
@@ -119,7 +129,7 @@ func (t *tx) updateMatching(req *request) (*answer, error) {
 	}
 	id := req.draft.id
 	if id == "" {
-		id = t.newID(req.path[0])
+		id = uuid.NewString()
 		rec, _ = t.put(req.draft, id)
 		return t.written(req, rec, http.StatusCreated, "Successfully created resource"), nil
 	}
@@ -141,21 +151,23 @@ func (t *tx) delete(req *request, rec *record) (*answer, error) {
 	}
 	t.remove(rec)
 	ans := deletion(req, "Successfully deleted 1 resource(s)")
-	about := describe(req.base, rec, rec.number())
-	ans.etag, ans.modified, ans.lastModified = about.etag, about.modified, about.lastModified
+	ans.location = describe(req.base, rec, rec.number()).location
 	return ans, nil
 }
 
-// deleteMatching is a conditional delete of a single match; several are 412, as in HAPI unless it's told otherwise.
+// deleteMatching is a conditional delete, of all that matches.
 func (t *tx) deleteMatching(req *request) (*answer, error) {
-	rec, err := t.s.findOne(req.base, req.path[0], req.rawQuery)
+	found, err := t.s.matching(req.base, req.path[0], req.params)
 	if err != nil {
 		return nil, err
 	}
-	if rec == nil {
-		return deletion(req, "Not deleted, no resource matches the URL"), nil
+	for _, rec := range found {
+		if err := checkMatch(req, rec); err != nil {
+			return nil, err
+		}
+		t.remove(rec)
 	}
-	return t.delete(req, rec)
+	return deletion(req, fmt.Sprintf("Successfully deleted %d resource(s)", len(found))), nil
 }
 
 func deletion(req *request, text string) *answer {
@@ -183,10 +195,11 @@ func checkMatch(req *request, rec *record) error {
 func (t *tx) written(req *request, rec *record, status int, text string) *answer {
 	ans := describe(req.base, rec, rec.number())
 	ans.status = status
+	ans.outcome = outcome(nil, "information", "informational", text+" "+strings.TrimPrefix(ans.location, req.base+"/"))
 	switch req.preference("return") {
 	case "minimal":
+		ans.quiet = true
 	case "OperationOutcome":
-		ans.outcome = outcome(nil, "information", "informational", text+" "+rec.reference()+"/_history/"+strings.Trim(ans.etag, `W/"`))
 	default:
 		ans.resource = rec.raw()
 	}

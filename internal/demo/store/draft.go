@@ -3,7 +3,6 @@ package store
 import (
 	"bytes"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/fhirgate/fhirgate/internal/fhir/wire"
@@ -191,19 +190,4 @@ func validID(id string) bool {
 		}
 	}
 	return true
-}
-
-// numeric says that an id has digits only: those are the server's to assign, as in HAPI.
-func numeric(id string) bool {
-	return strings.Trim(id, "0123456789") == ""
-}
-
-// noteID keeps the ids that the server assigns clear of one that came from elsewhere.
-func (s *Store) noteID(id string) {
-	if !numeric(id) {
-		return
-	}
-	if n, err := strconv.ParseUint(id, 10, 63); err == nil && n > s.lastID {
-		s.lastID = n
-	}
 }

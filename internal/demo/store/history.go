@@ -1,10 +1,12 @@
 package store
 
 import (
+	"cmp"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
-	"time"
+	"strings"
 )
 
 func (s *Store) historyInstance(req *request, typ, id string) (*answer, error) {
@@ -35,11 +37,6 @@ func (s *Store) historySystem(req *request) (*answer, error) {
 
 // history answers with versions, given oldest first, newest first.
 func (s *Store) history(req *request, all []change) (*answer, error) {
-	for name := range req.params {
-		if !slices.Contains([]string{"_since", "_count", "_format", "_pretty", "_summary", "_elements", "_total"}, name) {
-			return nil, invalid("Unknown parameter %q of history", name)
-		}
-	}
 	if since := req.params.Get("_since"); since != "" {
 		from, err := parseSpan(since)
 		if err != nil {
@@ -56,21 +53,45 @@ func (s *Store) history(req *request, all []change) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &paging{kind: "history", history: all, size: size, shape: shape, self: req.self()}
-	return s.page(req, p, 0, size)
+	offset, err := strconv.Atoi(cmp.Or(req.params.Get("_offset"), "0"))
+	if err != nil || offset < 0 {
+		return nil, invalid("Invalid value of _offset")
+	}
+	b := newBundle(req.base, "history", s.opts.Now())
+	b.buf = append(b.buf, `,"total":`+strconv.Itoa(len(all))+`,"link":[`...)
+	b.link("self", req.self())
+	from, to := min(offset, len(all)), min(offset+size, len(all))
+	if to < len(all) && size > 0 {
+		b.link("next", req.atOffset(to, size))
+	}
+	if from > 0 {
+		b.link("previous", req.atOffset(max(0, from-size), size))
+	}
+	b.buf = append(b.buf, ']')
+	for _, c := range all[from:to] {
+		b.historyEntry(c, shape)
+	}
+	return b.answer(), nil
+}
+
+// atOffset returns the URL of another page of a history. As in HAPI that's by offset: what is written in between shifts it.
+func (req *request) atOffset(offset, size int) string {
+	params := maps.Clone(req.params)
+	params.Set("_offset", strconv.Itoa(offset))
+	params.Set("_count", strconv.Itoa(size))
+	return req.base + "/" + strings.Join(req.path, "/") + "?" + params.Encode()
 }
 
 // historyEntry appends one version as an entry (FHIR R4 http.html#history).
 func (b *bundle) historyEntry(c change, sh shape) {
 	v := &c.rec.versions[c.number-1]
-	about := describe(b.base, c.rec, int(c.number))
 	b.open(b.base + "/" + c.rec.reference())
 	if v.raw != nil {
 		b.buf = sh.apply(append(b.buf, `,"resource":`...), v.raw)
 	}
 	b.buf = append(b.buf, `,"request":{"method":"`+v.verb.method()+`","url":"`+c.rec.reference()+`/_history/`+strconv.Itoa(int(c.number))+`"},"response":{"status":"`...)
 	b.buf = append(b.buf, historyStatus(v.verb)...)
-	b.buf = append(b.buf, `","etag":"W/\"`+strconv.Itoa(int(c.number))+`\"","lastModified":"`+about.modified+`"}}`...)
+	b.buf = append(b.buf, `","etag":"W/\"`+strconv.Itoa(int(c.number))+`\""}}`...)
 }
 
 func historyStatus(v verb) string {
@@ -83,5 +104,3 @@ func historyStatus(v verb) string {
 func statusLine(status int) string {
 	return strconv.Itoa(status) + " " + http.StatusText(status)
 }
-
-func nowInstant(now func() time.Time) string { return now().UTC().Format(instant) }

@@ -43,6 +43,7 @@ type answer struct {
 	location     string // Location, or Content-Location for a read
 	resource     []byte
 	outcome      []byte // sent when there is no resource
+	quiet        bool   // neither is sent, other than in an entry of a Bundle
 }
 
 // Handler returns the server's HTTP handler, for paths below Options.BasePath.
@@ -135,13 +136,13 @@ func (s *Store) base(r *http.Request) string {
 	return scheme + r.Host + s.opts.BasePath
 }
 
-// acceptable refuses a client that wants something else than JSON.
+// acceptable refuses a client that wants another format of FHIR. What isn't one gets JSON, as in HAPI.
 func acceptable(r *http.Request, params url.Values) error {
 	want := params.Get("_format")
 	if want == "" {
 		want = r.Header.Get("Accept")
 	}
-	if want == "" || strings.Contains(want, "json") || strings.Contains(want, "*/*") || strings.Contains(want, "application/*") {
+	if !strings.Contains(want, "xml") && !strings.Contains(want, "turtle") || strings.Contains(want, "json") || strings.Contains(want, "*/*") {
 		return nil
 	}
 	return failed(http.StatusNotAcceptable, "not-supported", "This server gives JSON only")
@@ -204,7 +205,7 @@ func (s *Store) send(w http.ResponseWriter, r *http.Request, ans *answer) {
 	setUnlessEmpty(h, "Last-Modified", ans.lastModified)
 	if ans.location != "" {
 		h.Set("Content-Location", ans.location)
-		if ans.status == http.StatusCreated || r.Method != http.MethodGet {
+		if r.Method == http.MethodPost { // not with an update that creates, as in HAPI
 			h.Set("Location", ans.location)
 		}
 	}
@@ -212,7 +213,7 @@ func (s *Store) send(w http.ResponseWriter, r *http.Request, ans *answer) {
 	if body == nil {
 		body = ans.outcome
 	}
-	if len(body) == 0 {
+	if len(body) == 0 || ans.quiet {
 		w.WriteHeader(ans.status)
 		return
 	}

@@ -235,7 +235,6 @@ func (s *Store) replay(frame []byte) error {
 		if how == deleted {
 			raw = nil
 		}
-		s.noteID(string(parts[1]))
 		s.push(s.record(string(parts[0]), string(parts[1])), version{raw: raw, millis: millis, verb: how})
 		frame = rest
 	}

@@ -30,7 +30,6 @@ func (s *Store) Load(r io.Reader) error {
 		}
 		err = s.write(func(t *tx) error {
 			for _, d := range batch {
-				s.noteID(d.id)
 				t.put(d, d.id)
 			}
 			t.puts = nil

@@ -4,7 +4,7 @@ import "strconv"
 
 // buildCapabilities makes the CapabilityStatement.
 func (s *Store) buildCapabilities() []byte {
-	b := []byte(`{"resourceType":"CapabilityStatement","status":"active","date":"` + nowInstant(s.opts.Now) + `","publisher":"fhirgate","kind":"instance",` +
+	b := []byte(`{"resourceType":"CapabilityStatement","status":"active","date":"` + s.opts.Now().UTC().Format(instant) + `","publisher":"fhirgate","kind":"instance",` +
 		`"software":{"name":"fhirgate demo store"},"implementation":{"description":"Demo FHIR R4 server"},"fhirVersion":"` + s.defs.Version() + `",` +
 		`"format":["application/fhir+json","json"],"rest":[{"mode":"server","resource":[`)
 	for i, typ := range s.defs.ResourceTypes() {
@@ -25,7 +25,7 @@ func (s *Store) appendCapability(b []byte, typ string) []byte {
 		b = append(b, `{"code":"`+code+`"}`...)
 	}
 	b = append(b, `],"versioning":"versioned-update","readHistory":true,"updateCreate":true,"conditionalCreate":true,"conditionalRead":"full-support",`+
-		`"conditionalUpdate":true,"conditionalDelete":"single","referencePolicy":["literal","local"`...)
+		`"conditionalUpdate":true,"conditionalDelete":"multiple","referencePolicy":["literal","local"`...)
 	if !s.opts.AllowDangling {
 		b = append(b, `,"enforced"`...)
 	}

@@ -118,12 +118,7 @@ func (s *Store) sortValues(sh *shelf, k sortKey) func(*record) []sortValue {
 	p := s.param(sh.name, k.code)
 	switch p.def.Type {
 	case "date":
-		return sortColumn(s.dateColumn(sh, p), func(v span) sortValue {
-			if k.descending && v.high != maxTime {
-				return sortValue{millis: v.high}
-			}
-			return sortValue{millis: v.low}
-		})
+		return sortColumn(s.dateColumn(sh, p), func(v span) sortValue { return sortValue{millis: v.low} })
 	case "number", "quantity":
 		return sortColumn(s.quantityColumn(sh, p), func(v quantity) sortValue { return sortValue{number: v.low} })
 	case "token":

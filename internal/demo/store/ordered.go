@@ -116,7 +116,7 @@ type quantity struct {
 	measure   unique.Handle[measure] // few of them are shared by very many values
 }
 
-type measure struct{ system, code, unit string }
+type measure struct{ system, code string }
 
 // quantities returns the values of a number or quantity parameter in an object.
 func (p *param) quantities(object []byte) []quantity {
@@ -143,7 +143,7 @@ func appendQuantity(out []quantity, value []byte) []quantity {
 	var m measure
 	if wire.KindOf(value) == wire.Object {
 		number, _ = wire.Get(value, "value")
-		m = measure{text(value, "system"), text(value, "code"), text(value, "unit")}
+		m = measure{text(value, "system"), text(value, "code")}
 		if currency := text(value, "currency"); currency != "" {
 			m = measure{system: "urn:iso:std:iso:4217", code: currency}
 		}
@@ -221,6 +221,7 @@ func compare[N int64 | float64](prefix string, low, high, wantLow, wantHigh N) b
 }
 
 // quantityTest makes the test of one value of a number or quantity parameter: number, number|system|code or number||code.
+// Equal means the very number, as in HAPI, whatever precision it's written with; and a unit is its code.
 func quantityTest(value string) (func(quantity) bool, error) {
 	parts := splitEscaped(value, '|')
 	for i := range parts {
@@ -232,30 +233,12 @@ func quantityTest(value string) (func(quantity) bool, error) {
 		return nil, invalid("Invalid number: %q", value)
 	}
 	wantLow, wantHigh := f, f
-	switch prefix {
-	case "eq", "ne":
-		half := precision(number)
-		wantLow, wantHigh = f-half, f+half
-	case "ap":
+	if prefix == "ap" {
 		wantLow, wantHigh = f-math.Abs(f)/10, f+math.Abs(f)/10
 	}
 	return func(q quantity) bool {
 		return sameUnit(q, parts[1:]) && compare(prefix, q.low, q.high, wantLow, wantHigh)
 	}, nil
-}
-
-// precision returns half of the last digit's place: 5.4 stands for 5.35 to 5.45.
-func precision(number string) float64 {
-	mantissa, exponent, _ := strings.Cut(strings.ToLower(number), "e")
-	places := 0
-	if _, fraction, ok := strings.Cut(mantissa, "."); ok {
-		places = len(fraction)
-	}
-	e, err := strconv.Atoi(exponent)
-	if err != nil {
-		e = 0
-	}
-	return 0.5 * math.Pow10(e-places)
 }
 
 func sameUnit(q quantity, want []string) bool {
@@ -270,5 +253,5 @@ func sameUnit(q quantity, want []string) bool {
 	if system != "" && system != m.system {
 		return false
 	}
-	return unit == "" || unit == m.code || system == "" && unit == m.unit
+	return unit == "" || unit == m.code
 }

@@ -8,41 +8,37 @@ import (
 	"strconv"
 	"sync"
 	"time"
-
-	"github.com/fhirgate/fhirgate/internal/fhir/wire"
 )
 
-// paging is a result that is handed out page by page: which resources matched, or which versions, is fixed when the first
-// page is made; the resources on later pages are then the latest, as in HAPI.
+// paging is the result of a search, handed out page by page: which resources matched is fixed when the first page is made;
+// what they look like on later pages is then the latest, as in HAPI.
 type paging struct {
-	kind    string // of Bundle: searchset or history
 	id      string
 	born    time.Time
 	matches []*record
-	history []change // instead of matches
 	include *inclusion
 	size    int
 	shape   shape
-	total   bool // tell the total on the first page even if it's not the only one
-	silent  bool // never tell the total
+	total   string // _total
 	self    string
 }
 
-// bytes is about how long a page is.
-func (p *paging) bytes(from, to int) int {
-	n := 0
-	for i := from; i < to; i++ {
-		if p.history != nil {
-			n += len(p.history[i].rec.versions[p.history[i].number-1].raw)
-		} else {
-			n += len(p.matches[i].raw())
-		}
-		n += 256
+// tellsTotal says whether a page has the total. As in HAPI that's when it's asked for, and when it's cheap: HAPI looks for
+// the first 13 matches, then 503, then 2003, and knows the total when it has found fewer than it looked for.
+func (p *paging) tellsTotal(end int) bool {
+	switch {
+	case p.total == "none":
+		return false
+	case p.total != "" || p.size == 0 || p.shape.count:
+		return true
 	}
-	return n
+	for _, threshold := range []int{13, 503, 2003} {
+		if end <= threshold {
+			return len(p.matches) < threshold
+		}
+	}
+	return true
 }
-
-func (p *paging) length() int { return len(p.matches) + len(p.history) }
 
 // pagings keeps a bounded number of results for a bounded time.
 type pagings struct {
@@ -56,7 +52,7 @@ type pagings struct {
 	rows  int       // of all that are kept
 }
 
-// mostRows bounds the memory of all paged results together, at 8 or 16 bytes a row; the newest is kept whatever its length.
+// mostRows bounds the memory of all paged results together, at 8 bytes a row; the newest is kept whatever its length.
 const mostRows = 16 << 20
 
 func newPagings(most int, ttl time.Duration, now func() time.Time) *pagings {
@@ -70,10 +66,10 @@ func (ps *pagings) keep(p *paging) {
 		return
 	}
 	p.id, p.born = rand.Text(), ps.now()
-	ps.rows += p.length()
+	ps.rows += len(p.matches)
 	for len(ps.order) > 0 && (len(ps.order) >= ps.most || ps.rows > mostRows || ps.expired(ps.order[0])) {
 		delete(ps.byID, ps.order[0].id)
-		ps.rows -= ps.order[0].length()
+		ps.rows -= len(ps.order[0].matches)
 		ps.order[0] = nil
 		ps.order = ps.order[1:]
 	}
@@ -139,25 +135,31 @@ func (s *Store) nextPage(req *request) (*answer, error) {
 
 // page makes the Bundle of one page. The caller holds mu.
 func (s *Store) page(req *request, p *paging, offset, size int) (*answer, error) {
-	length := p.length()
+	length := len(p.matches)
 	from, to := min(offset, length), min(offset+size, length)
-	if to < length && size > 0 && !p.shape.count {
+	if p.shape.count {
+		from, to = 0, 0
+	} else if to < length && size > 0 {
 		s.pages.keep(p)
 	}
-	b := newBundle(req.base, p.kind, s.opts.Now)
-	b.buf = slices.Grow(b.buf, p.bytes(from, to))
-	first := offset == 0 && p.self == req.self() && p.id == ""
-	if !p.silent && (p.total || size == 0 || p.shape.count || p.kind == "history" || first && to == length || offset > 0) {
+	matches := p.matches[from:to]
+	b := newBundle(req.base, "searchset", s.opts.Now())
+	if p.tellsTotal(offset + size) {
 		b.buf = append(b.buf, `,"total":`+strconv.Itoa(length)...)
 	}
 	b.links(p, offset, size)
-	if size > 0 && !p.shape.count {
-		for _, c := range p.history[min(from, len(p.history)):min(to, len(p.history))] {
-			b.historyEntry(c, p.shape)
-		}
-		s.searchEntries(b, p, p.matches[min(from, len(p.matches)):min(to, len(p.matches))])
+	b.buf = slices.Grow(b.buf, roomFor(matches))
+	s.searchEntries(b, p, matches)
+	return b.answer(), nil
+}
+
+// roomFor is about how many bytes the entries of a page take.
+func roomFor(matches []*record) int {
+	n := 0
+	for _, rec := range matches {
+		n += len(rec.raw()) + 256
 	}
-	return &answer{status: http.StatusOK, resource: b.close()}, nil
+	return n
 }
 
 // searchEntries appends the matches of one page and what they include. What was deleted since isn't there any more.
@@ -173,66 +175,4 @@ func (s *Store) searchEntries(b *bundle, p *paging, matches []*record) {
 	for _, rec := range s.included(b.base, p.include, matches) {
 		b.searchEntry(rec, "include", p.shape)
 	}
-}
-
-// bundle is a Bundle in the making.
-type bundle struct {
-	buf     []byte
-	base    string
-	entries int
-}
-
-func newBundle(base, kind string, now func() time.Time) *bundle {
-	b := &bundle{base: base, buf: make([]byte, 0, 1<<10)}
-	b.buf = append(b.buf, `{"resourceType":"Bundle","id":"`+rand.Text()+`","meta":{"lastUpdated":"`...)
-	b.buf = now().UTC().AppendFormat(b.buf, instant)
-	b.buf = append(b.buf, `"},"type":"`+kind+`"`...)
-	return b
-}
-
-func (b *bundle) links(p *paging, offset, size int) {
-	b.buf = append(b.buf, `,"link":[`...)
-	b.link("self", p.self)
-	if p.id != "" && offset+size < p.length() {
-		b.buf = append(b.buf, ',')
-		b.link("next", p.url(b.base, offset+size, size))
-	}
-	if p.id != "" && offset > 0 {
-		b.buf = append(b.buf, ',')
-		b.link("previous", p.url(b.base, max(0, offset-size), size))
-	}
-	b.buf = append(b.buf, ']')
-}
-
-func (b *bundle) link(relation, target string) {
-	b.buf = append(b.buf, `{"relation":"`+relation+`","url":`...)
-	b.buf = append(wire.AppendString(b.buf, target), '}')
-}
-
-func (p *paging) url(base string, offset, size int) string {
-	return base + "?_getpages=" + p.id + "&_getpagesoffset=" + strconv.Itoa(offset) + "&_count=" + strconv.Itoa(size) + "&_bundletype=" + p.kind
-}
-
-// open starts an entry; the caller closes it with a brace.
-func (b *bundle) open(fullURL string) {
-	if b.entries == 0 {
-		b.buf = append(b.buf, `,"entry":[`...)
-	} else {
-		b.buf = append(b.buf, ',')
-	}
-	b.entries++
-	b.buf = wire.AppendString(append(b.buf, `{"fullUrl":`...), fullURL)
-}
-
-func (b *bundle) searchEntry(rec *record, mode string, sh shape) {
-	b.open(b.base + "/" + rec.reference())
-	b.buf = sh.apply(append(b.buf, `,"resource":`...), rec.raw())
-	b.buf = append(b.buf, `,"search":{"mode":"`+mode+`"}}`...)
-}
-
-func (b *bundle) close() []byte {
-	if b.entries > 0 {
-		b.buf = append(b.buf, ']')
-	}
-	return append(b.buf, '}')
 }

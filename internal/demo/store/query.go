@@ -46,7 +46,7 @@ func (s *Store) parseQuery(req *request, typ string) (*query, error) {
 		}
 	}
 	var err error
-	if q.criteria, err = s.parseCriteria(q.types, req.params, req.preference("handling") == "lenient"); err != nil {
+	if q.criteria, err = s.parseCriteria(q.types, req.params); err != nil {
 		return nil, err
 	}
 	if q.size, err = s.pageSize(req.params); err != nil {
@@ -84,7 +84,7 @@ func (q *query) takeTypes(s *Store, params url.Values) error {
 	return nil
 }
 
-func (s *Store) parseCriteria(types []string, params url.Values, lenient bool) (map[string][]*criterion, error) {
+func (s *Store) parseCriteria(types []string, params url.Values) (map[string][]*criterion, error) {
 	out := map[string][]*criterion{}
 	for name, values := range params {
 		base, _, _ := strings.Cut(name, ":")
@@ -97,12 +97,10 @@ func (s *Store) parseCriteria(types []string, params url.Values, lenient bool) (
 					continue // as in HAPI: a parameter without a value says nothing
 				}
 				c, err := s.parseCriterion(typ, name, value)
-				if err != nil && !lenient {
+				if err != nil {
 					return nil, err
 				}
-				if err == nil {
-					out[typ] = append(out[typ], c)
-				}
+				out[typ] = append(out[typ], c)
 			}
 		}
 	}

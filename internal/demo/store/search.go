@@ -19,8 +19,7 @@ func (s *Store) search(req *request, typ, owner, ownerID string) (*answer, error
 	matches := s.run(q, req.base)
 	s.order(q, matches)
 	p := &paging{
-		kind: "searchset", matches: matches, include: q.include, size: q.size, shape: q.shape, self: req.self(),
-		total: q.total == "accurate" || q.total == "estimate", silent: q.total == "none",
+		matches: matches, include: q.include, size: q.size, shape: q.shape, total: q.total, self: req.self(),
 	}
 	return s.page(req, p, 0, q.size)
 }
@@ -59,12 +58,12 @@ func (s *Store) run(q *query, base string) []*record {
 
 // matching returns what satisfies the condition of a conditional interaction, which must have one.
 func (s *Store) matching(base, typ string, params url.Values) ([]*record, error) {
-	criteria, err := s.parseCriteria([]string{typ}, params, false)
+	criteria, err := s.parseCriteria([]string{typ}, params)
 	if err != nil {
 		return nil, err
 	}
 	if len(criteria[typ]) == 0 {
-		return nil, failed(http.StatusPreconditionFailed, "processing", "A conditional interaction needs a search parameter")
+		return nil, invalid("A conditional interaction needs a search parameter")
 	}
 	return s.run(&query{types: []string{typ}, criteria: criteria}, base), nil
 }

@@ -32,8 +32,11 @@ func (s *Store) serve(req *request) (*answer, error) {
 func (s *Store) read(req *request) (*answer, error) {
 	p := req.path
 	if len(p) == 0 {
-		if req.params.Has("_getpages") {
+		switch {
+		case req.params.Has("_getpages"):
 			return s.nextPage(req)
+		case req.rawQuery == "":
+			return nil, invalid("This is the base URL of a FHIR server: it needs a resource type or an operation's name")
 		}
 		return s.search(req, "", "", "")
 	}

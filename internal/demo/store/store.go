@@ -17,7 +17,7 @@ type Options struct {
 	Header   string // header that carries Token; empty: Authorization, with the Bearer scheme
 
 	PageSize    int           // rows of a page when the client names no _count; 0: 20
-	MaxPageSize int           // most rows of a page; 0: 1000
+	MaxPageSize int           // most rows of a page; 0: 2000
 	MaxPagings  int           // paged results that are kept at a time, the oldest goes first; 0: 1000
 	PagingTTL   time.Duration // after this long a paged result is 410 Gone; 0: one hour
 
@@ -31,7 +31,7 @@ func (o Options) withDefaults() Options {
 		o.PageSize = 20
 	}
 	if o.MaxPageSize == 0 {
-		o.MaxPageSize = 1000
+		o.MaxPageSize = 2000
 	}
 	if o.MaxPagings == 0 {
 		o.MaxPagings = 1000
@@ -64,7 +64,6 @@ type Store struct {
 	mu      sync.RWMutex // writers hold it exclusively; everything below is guarded by it
 	shelves map[string]*shelf
 	changes []change // every version in the order of writing: the system's history
-	lastID  uint64   // the last id that the server assigned
 	links   *referrers
 	slab    slab
 }

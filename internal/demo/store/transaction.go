@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/google/uuid"
+
 	"github.com/fhirgate/fhirgate/internal/fhir/wire"
 )
 
@@ -37,7 +39,7 @@ func (s *Store) bundle(req *request) (*answer, error) {
 	default:
 		return nil, invalid("Unable to process a Bundle of type %q", kind)
 	}
-	return &answer{status: http.StatusOK, resource: s.answerBundle(req, kind, entries)}, nil
+	return s.answerBundle(req, kind, entries), nil
 }
 
 func (s *Store) parseBundle(req *request) (kind string, entries []*entry, err error) {
@@ -125,8 +127,8 @@ func (s *Store) transact(entries []*entry) error {
 				continue
 			}
 			ans, err := s.read(e.req)
-			if err != nil {
-				return err
+			if err != nil { // a read fails alone, as in HAPI
+				ans = entryFailure(err)
 			}
 			e.ans = ans
 		}
@@ -225,7 +227,7 @@ func (t *tx) target(e *entry, conditions map[string]string) error {
 	case e.req.method == http.MethodPut && e.req.draft.id != "":
 		e.target = typ + "/" + e.req.draft.id
 	default:
-		e.target = typ + "/" + t.newID(typ)
+		e.target = typ + "/" + uuid.NewString()
 	}
 	if condition != "" {
 		conditions[typ+"?"+condition] = e.target
@@ -246,8 +248,7 @@ func (t *tx) rewrite(req *request, renamed, conditions map[string]string) error 
 		failure = errors.Join(failure, err)
 		return to, err == nil
 	}
-	object := rewriteTexts(nil, nil, braced(req.draft.rest), replace)
-	req.draft.rest = object[1 : len(object)-1]
+	req.draft.rest = rewriteMembers(req.draft.rest, replace)
 	return failure
 }
 
@@ -268,6 +269,12 @@ func (t *tx) conditionalReference(base, ref string, conditions map[string]string
 		return "", failed(http.StatusNotFound, "not-found", "No resource matches a conditional reference to %s", typ)
 	}
 	return rec.reference(), nil
+}
+
+// rewriteMembers is rewriteTexts for the members of an object.
+func rewriteMembers(members []byte, replace func(key, value string) (string, bool)) []byte {
+	object := rewriteTexts(nil, nil, braced(members), replace)
+	return object[1 : len(object)-1]
 }
 
 // rewriteTexts appends a value with the strings replaced for which replace, given the key that they stand under, says so.
@@ -305,8 +312,8 @@ func rewriteTexts(dst, key, value []byte, replace func(key, value string) (strin
 }
 
 // answerBundle makes the answer, its entries in the order of the request's.
-func (s *Store) answerBundle(req *request, kind string, entries []*entry) []byte {
-	b := newBundle(req.base, kind+"-response", s.opts.Now)
+func (s *Store) answerBundle(req *request, kind string, entries []*entry) *answer {
+	b := newBundle(req.base, kind+"-response", s.opts.Now())
 	b.buf = append(b.buf, `,"link":[`...)
 	b.link("self", req.base)
 	b.buf = append(b.buf, ']')
@@ -319,7 +326,7 @@ func (s *Store) answerBundle(req *request, kind string, entries []*entry) []byte
 		b.entries++
 		b.answerEntry(e.req, e.ans)
 	}
-	return b.close()
+	return b.answer()
 }
 
 func (b *bundle) answerEntry(req *request, ans *answer) {
@@ -328,6 +335,9 @@ func (b *bundle) answerEntry(req *request, ans *answer) {
 		b.buf = append(append(append(b.buf, `"resource":`...), ans.resource...), ',')
 	}
 	b.buf = append(b.buf, `"response":{"status":"`+statusLine(ans.status)+`"`...)
+	if req.method == http.MethodGet {
+		ans = &answer{outcome: ans.outcome}
+	}
 	if ans.location != "" {
 		b.buf = wire.AppendString(append(b.buf, `,"location":`...), strings.TrimPrefix(ans.location, b.base+"/"))
 	}

@@ -2,7 +2,6 @@ package store
 
 import (
 	"bytes"
-	"strconv"
 	"time"
 )
 
@@ -12,7 +11,6 @@ type tx struct {
 	s      *Store
 	millis int64
 	done   []change
-	lastID uint64
 	drops  []*record // deleted in this transaction
 	puts   []*record // written in this transaction, whose references are checked at its end
 }
@@ -30,7 +28,7 @@ func (s *Store) write(fn func(*tx) error) error {
 func (s *Store) writeLocked(fn func(*tx) error) (wait func() error, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := &tx{s: s, millis: s.opts.Now().UnixMilli(), lastID: s.lastID}
+	t := &tx{s: s, millis: s.opts.Now().UnixMilli()}
 	if err = fn(t); err == nil {
 		err = t.checkReferences()
 	}
@@ -80,22 +78,10 @@ func (t *tx) apply(rec *record, v version) {
 	t.done = append(t.done, change{rec, uint32(len(rec.versions))})
 }
 
-// newID assigns the next free id: HAPI's are a running number as well.
-func (t *tx) newID(typ string) string {
-	for {
-		t.s.lastID++
-		id := strconv.FormatUint(t.s.lastID, 10)
-		if t.s.find(typ, id) == nil {
-			return id
-		}
-	}
-}
-
 func (t *tx) rollback() {
 	for i := len(t.done) - 1; i >= 0; i-- {
 		t.s.pop(t.done[i].rec)
 	}
-	t.s.lastID = t.lastID
 }
 
 // record returns the record of typ/id, making one without versions when there is none; push must follow.

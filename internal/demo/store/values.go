@@ -72,9 +72,6 @@ func (p *param) displays(object []byte) []string {
 			}
 		case "Coding", "Reference":
 			add(text(value, "display"))
-		case "Identifier":
-			concept, _ := wire.Get(value, "type")
-			add(text(concept, "text"))
 		}
 	})
 	return out
