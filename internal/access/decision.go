@@ -68,8 +68,6 @@ type Judgement struct {
 type WriteJudgement struct {
 	Effect  Effect
 	Reasons []Reason
-	// UpdateAsCreate lets an update make a resource that isn't there.
-	UpdateAsCreate bool
 }
 
 // Rule judges resources for one request. It holds the revision of policy that

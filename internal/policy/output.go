@@ -289,7 +289,7 @@ func parseWrite(v ast.Value) (access.WriteJudgement, error) {
 		case "reasons":
 			out.Reasons, err = reasons(v, "write.reasons")
 		case "update_as_create":
-			out.UpdateAsCreate, err = asBool(v, "write.update_as_create")
+			_, err = asBool(v, "write.update_as_create") // reserved
 		default:
 			return false, nil
 		}
