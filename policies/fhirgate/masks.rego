@@ -55,15 +55,20 @@ names(lists, type) if count(lists.sometimes[type]) > count(lists.sometimes["*"])
 
 # METADATA
 # description: The masks, of those sorted by type, that apply to this resource.
+applied(lists, resource) := object.get(lists.always, resource.resourceType, lists.always["*"]) if {
+	object.get(lists.sometimes, resource.resourceType, lists.sometimes["*"]) == []
+}
+
 applied(lists, resource) := array.concat(
-	of_type(lists.always, resource.resourceType),
+	object.get(lists.always, resource.resourceType, lists.always["*"]),
 	[object.remove(mask, ["when_label"]) |
-		some mask in of_type(lists.sometimes, resource.resourceType)
+		some mask in conditional
 		labels.carries(resource, mask.when_label)
 	],
-)
-
-of_type(masks, type) := object.get(masks, type, masks["*"])
+) if {
+	conditional := object.get(lists.sometimes, resource.resourceType, lists.sometimes["*"])
+	conditional != []
+}
 
 # METADATA
 # description: Every mask, by type, that one of these could apply to some resource.

@@ -11,15 +11,28 @@ import data.fhirgate.tables.compartments as settings
 
 # METADATA
 # description: >-
-#   The ids of the patients that a resource is about; empty for a resource that
-#   belongs to nobody (an Organization). "?" stands for somebody who can't be told.
-about(resource) := own(resource) if not composite(resource)
+#   What a resource is about: {"ids": {id: true}, "table": the table of a role that
+#   counts for it}. No ids for what belongs to nobody (an Organization); "?" stands
+#   for somebody who can't be told.
+about(resource) := {"ids": ids, "table": table(resource, ids)} if {
+	not composite(resource)
+	ids := {id: true | some id in own(resource)}
+}
 
-about(resource) := union({own(resource), of_contained(resource), of_context(resource)}) if composite(resource)
+about(resource) := {"ids": ids, "table": table(resource, ids)} if {
+	composite(resource)
+	ids := {id: true | some id in union({own(resource), of_contained(resource), of_context(resource)})}
+}
+
+table(_, ids) := "compartment" if ids != {}
+
+table(resource, {}) := "shared" if resource.resourceType != "Binary"
+
+table(resource, {}) := "unprotected" if resource.resourceType == "Binary"
 
 # METADATA
 # description: Whether there is more to judge than the resource itself.
-composite(resource) if "contained" in object.keys(resource)
+composite(resource) if resource.contained
 
 composite(resource) if resource.resourceType == "Binary"
 
@@ -32,11 +45,11 @@ parts(resource) := array.concat(
 
 # METADATA
 # description: What a Binary's securityContext refers to, in a list of at most one.
-context(resource) := [fhir.read(reference) |
+context(resource) := [fhir.read(target) |
 	resource.resourceType == "Binary"
-	reference := resource.securityContext.reference
-	is_string(reference)
-	regex.match(`^[A-Z][A-Za-z]+/[A-Za-z0-9.-]{1,64}$`, reference)
+	target := resource.securityContext.reference
+	is_string(target)
+	regex.match(`^[A-Z][A-Za-z]+/[A-Za-z0-9.-]{1,64}$`, target)
 ]
 
 own(resource) := {resource.id} if {
@@ -53,19 +66,20 @@ own(resource) := fhir.compartment_refs(resource, "Patient") | subjects(resource)
 
 subjects(resource) := {id |
 	some element in settings.subject_elements
-	some subject in listed(resource[element])
-	id := patient_id(subject)
+	some target in references(resource[element])
+	id := patient_id(target)
 }
 
-listed(value) := value if is_array(value)
+references(value) := [reference(value)] if not is_array(value)
 
-listed(value) := [value] if not is_array(value)
+references(value) := [reference(item) | some item in value] if is_array(value)
 
-# METADATA
-# description: The id in a literal, relative reference to a patient; "?" for anything else.
-patient_id(subject) := id if {
-	is_string(subject.reference)
-	["Patient", id] = split(subject.reference, "/")
+reference(value) := value.reference if {
+	is_string(value.reference)
+} else := "?"
+
+patient_id(target) := id if {
+	["Patient", id] = split(target, "/")
 } else := "?"
 
 # A contained Patient has an id of its container's, which names nobody.
@@ -95,16 +109,11 @@ of_context(resource) := {"?"} if {
 #   type about these patients. One about nobody is left to the table `shared`.
 within(reach, _, _) if reach.everyone == true
 
-within(reach, _, ids) if {
-	is_object(reach.ids)
-	every id in ids {
-		reach.ids[id] == true
-	}
-}
+within(reach, _, ids) if object.subset(reach.ids, ids)
 
 within(reach, type, ids) if {
 	type in settings.one_patient_is_enough
-	some id in ids
+	some id, _ in ids
 	reach.ids[id] == true
 }
 

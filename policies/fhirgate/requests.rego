@@ -49,14 +49,14 @@ granted if {
 
 gives(grant) if {
 	is_string(input.request.type)
-	some table in [grant.compartment, grant.shared]
+	some table in grant.tables
 	rows.in_table(table, input.request.type, rights[input.request.interaction])
 }
 
 gives(grant) if {
 	not input.request.type
 	input.request.interaction == "search-compartment"
-	grant.compartment[_].read == true
+	grant.tables.compartment[_].read == true
 }
 
 gives(grant) if {

@@ -50,8 +50,11 @@ grant(role, table, breaks_glass) := {
 	"role": role,
 	"break_glass": breaks_glass,
 	"reach": reach(object.get(table, "patients", [])),
-	"compartment": rights(object.get(table, "compartment", {})),
-	"shared": rights(object.get(table, "shared", {})),
+	"tables": {
+		"compartment": rights(object.get(table, "compartment", {})),
+		"shared": rights(object.get(table, "shared", {})),
+		"unprotected": rights(unprotected(object.get(table, "shared", {}))),
+	},
 	"system": {interaction: true | some interaction in object.get(table, "system", [])},
 	"update_as_create": object.get(table, "update_as_create", false),
 	"attachments": object.get(table, "attachments", false),
@@ -63,9 +66,15 @@ reach(sources) := patients.everyone if "all" in sources
 
 reach(sources) := patients.reach({id | some source in sources; some id in participants.found[source]}) if not "all" in sources
 
+# A Binary that nothing protects needs a line of its own: "*" doesn't reach it.
+unprotected(shared) := {"Binary": object.get(shared, "Binary", [])}
+
 # METADATA
-# description: Lists of rights as objects, with write spelt out as create and update.
-rights(table) := {type: {right: true | some word in words; some right in meaning(word)} | some type, words in table}
+# description: Lists of rights as objects, with write spelt out as create and update, and always a line "*".
+rights(table) := object.union(
+	{"*": {}},
+	{type: {right: true | some word in words; some right in meaning(word)} | some type, words in table},
+)
 
 meaning("write") := ["create", "update"]
 

@@ -10,7 +10,7 @@ import data.fhirgate.masks
 import data.fhirgate.patients
 import data.fhirgate.scopes
 
-ids := patients.about(input.resource)
+about := patients.about(input.resource)
 
 # METADATA
 # description: >-
@@ -19,57 +19,46 @@ ids := patients.about(input.resource)
 visible if {
 	some i
 	giving[i] == true
-	patients.within(input.context.launch, input.resource.resourceType, ids)
-	scopes.cover(scopes.visible_letters, input.resource, ids)
+	patients.within(input.context.launch, input.resource.resourceType, about.ids)
+	scopes.cover(scopes.visible_letters, input.resource, about.ids)
 }
 
 # METADATA
 # description: The positions of the grants that make input.resource visible.
 giving[i] := true if {
 	some i, grant in input.context.grants
-	permits(grant, input.resource, ids, right)
+	permits(grant, input.resource, about, rights[input.request.interaction])
 }
 
-right := "history" if input.request.interaction in {"history-instance", "history-type", "history-system"}
-
-right := "read" if input.request.interaction in {
-	"create", "delete", "read", "search-compartment", "search-system", "search-type", "update", "vread",
+# The right that what an interaction returns is judged by.
+rights := {
+	"create": "read",
+	"delete": "read",
+	"history-instance": "history",
+	"history-system": "history",
+	"history-type": "history",
+	"read": "read",
+	"search-compartment": "read",
+	"search-system": "read",
+	"search-type": "read",
+	"update": "read",
+	"vread": "read",
 }
 
 # METADATA
-# description: Whether a grant gives a right on a resource that is about these patients.
-permits(grant, resource, ids, right) if {
-	is_string(resource.resourceType)
-	has_right(grant, resource.resourceType, ids, right)
-	patients.within(grant.reach, resource.resourceType, ids)
+# description: Whether a grant gives a right on a resource, of which is known what it is about.
+permits(grant, resource, subject, right) if {
+	in_table(grant.tables[subject.table], resource.resourceType, right)
+	patients.within(grant.reach, resource.resourceType, subject.ids)
 	labels.cleared(grant.labels, resource)
 	parts_permitted(grant, resource)
 }
 
-has_right(grant, type, ids, right) if {
-	count(ids) > 0
-	in_table(grant.compartment, type, right)
-}
-
-has_right(grant, type, ids, right) if {
-	count(ids) == 0
-	type != "Binary"
-	in_table(grant.shared, type, right)
-}
-
-# A Binary that nothing protects: "*" doesn't reach it.
-has_right(grant, "Binary", ids, right) if {
-	count(ids) == 0
-	grant.shared.Binary[right] == true
-}
-
 # METADATA
 # description: A type's own line in a table counts instead of the line "*".
-in_table(table, type, right) if table[type][right] == true
-
 in_table(table, type, right) if {
-	not table[type]
-	table["*"][right] == true
+	is_string(type)
+	object.get(table, type, table["*"])[right] == true
 }
 
 parts_permitted(_, resource) if not patients.composite(resource)
@@ -84,9 +73,9 @@ parts_permitted(grant, resource) if {
 	unmasked_file(grant, resource)
 }
 
-in_some_table(grant, type) if in_table(grant.compartment, type, "read")
+in_some_table(grant, type) if in_table(grant.tables.compartment, type, "read")
 
-in_some_table(grant, type) if in_table(grant.shared, type, "read")
+in_some_table(grant, type) if in_table(grant.tables.shared, type, "read")
 
 # What would be masked by itself isn't shown inside another resource.
 unmasked(grant, _, type) if {

@@ -14,11 +14,23 @@ import data.fhirgate.patients
 # METADATA
 # description: >-
 #   The scopes that count for this caller, for the context:
-#   {"restricted": bool, "types": {type: [{"letters": {letter: true}, "reach": {…}, "params": {…}}]}}.
+#   {"restricted": bool, "letters": {letter: {type: [{"reach": {…}, "params": {…}}]}}}.
+#   What is for any type is under "*" and again under every type named.
 usable := {
 	"restricted": restricted,
-	"types": {type: [scope | some scope in counted; scope.type == type] | some type in {scope.type | some scope in counted}},
+	"letters": {letter: {type: scopes |
+		some type in ({scope.type | some scope in counted} | {"*"})
+		scopes := [object.remove(scope, ["type", "letters"]) |
+			some scope in counted
+			scope.type in {type, "*"}
+			scope.letters[letter] == true
+		]
+	} |
+		some letter in letters_known
+	},
 }
+
+letters_known := {"c", "r", "u", "d", "s"}
 
 default restricted := true
 
@@ -93,30 +105,34 @@ needed := {
 permit if input.context.scopes.restricted == false
 
 permit if {
-	some scope in of_request
 	some letter in needed[input.request.interaction]
-	scope.letters[letter] == true
+	count(of_type(letter, input.request.type)) > 0
 }
 
-of_request := of_type(input.request.type) if input.request.type
+permit if {
+	not input.request.type
+	some letter in needed[input.request.interaction]
+	count(input.context.scopes.letters[letter][_]) > 0
+}
 
-of_request := [scope | some scope in input.context.scopes.types[_]] if not input.request.type
-
-of_type(type) := array.concat(
-	object.get(input.context.scopes.types, type, []),
-	object.get(input.context.scopes.types, "*", []),
-)
+of_type(letter, type) := object.get(types, type, types["*"]) if types := input.context.scopes.letters[letter]
 
 # METADATA
 # description: Some scope with one of the letters covers this resource, which is about these patients.
 cover(_, _, _) if input.context.scopes.restricted == false
 
 cover(letters, resource, ids) if {
-	some scope in of_type(resource.resourceType)
 	some letter in letters
-	scope.letters[letter] == true
+	some scope in of_type(letter, resource.resourceType)
 	patients.within(scope.reach, resource.resourceType, ids)
-	every param, values in scope.params {
+	matches(resource, scope.params)
+}
+
+matches(_, params) if params == {}
+
+matches(resource, params) if {
+	params != {}
+	every param, values in params {
 		fhir.search_matches(resource, param, values)
 	}
 }
@@ -125,14 +141,18 @@ cover(letters, resource, ids) if {
 # description: >-
 #   The letters, one of which makes a returned resource visible. What comes with a
 #   search (an include) may be of another type; what a write returns needs "r".
-visible_letters := {"r"} if needed[input.request.interaction] != {"s"}
+visible_letters := {"r"} if not searches
 
 visible_letters := {"s"} if {
-	needed[input.request.interaction] == {"s"}
-	input.resource.resourceType == object.get(input.request, "type", input.resource.resourceType)
+	searches
+	not included
 }
 
 visible_letters := {"r", "s"} if {
-	needed[input.request.interaction] == {"s"}
-	input.resource.resourceType != object.get(input.request, "type", input.resource.resourceType)
+	searches
+	included
 }
+
+searches if needed[input.request.interaction] == {"s"}
+
+included if input.resource.resourceType != input.request.type

@@ -57,7 +57,7 @@ update_as_create if {
 	entitled
 	some grant in input.context.grants
 	grant.update_as_create == true
-	rows.permits(grant, input.resource, resource_ids, "create")
+	rows.permits(grant, input.resource, resource_subject, "create")
 }
 
 same_identity if {
@@ -67,18 +67,18 @@ same_identity if {
 	input.resource.id == input.request.id
 }
 
-resource_ids := patients.about(input.resource)
+resource_subject := patients.about(input.resource)
 
-stored_ids := patients.about(input.stored)
+stored_subject := patients.about(input.stored)
 
 # METADATA
 # description: Some grant gives the right on what would be stored, and launch and scopes leave it.
 may_store(right) if {
 	breakglass.acceptable
 	some grant in input.context.grants
-	rows.permits(grant, input.resource, resource_ids, right)
-	patients.within(input.context.launch, input.resource.resourceType, resource_ids)
-	scopes.cover(scopes.needed[input.request.interaction], input.resource, resource_ids)
+	rows.permits(grant, input.resource, resource_subject, right)
+	patients.within(input.context.launch, input.resource.resourceType, resource_subject.ids)
+	scopes.cover(scopes.needed[input.request.interaction], input.resource, resource_subject.ids)
 }
 
 # METADATA
@@ -86,11 +86,11 @@ may_store(right) if {
 may_replace(right) if {
 	breakglass.acceptable
 	some grant in input.context.grants
-	rows.permits(grant, input.stored, stored_ids, right)
+	rows.permits(grant, input.stored, stored_subject, right)
 	some reader in input.context.grants
-	rows.permits(reader, input.stored, stored_ids, "read")
-	patients.within(input.context.launch, input.stored.resourceType, stored_ids)
-	scopes.cover(scopes.needed[input.request.interaction], input.stored, stored_ids)
+	rows.permits(reader, input.stored, stored_subject, "read")
+	patients.within(input.context.launch, input.stored.resourceType, stored_subject.ids)
+	scopes.cover(scopes.needed[input.request.interaction], input.stored, stored_subject.ids)
 }
 
 # METADATA
@@ -108,14 +108,14 @@ granted_on_resource if not input.resource
 
 granted_on_resource if {
 	some grant in input.context.grants
-	rows.permits(grant, input.resource, resource_ids, "grant")
+	rows.permits(grant, input.resource, resource_subject, "grant")
 }
 
 granted_on_stored if not input.stored
 
 granted_on_stored if {
 	some grant in input.context.grants
-	rows.permits(grant, input.stored, stored_ids, "grant")
+	rows.permits(grant, input.stored, stored_subject, "grant")
 }
 
 # METADATA
