@@ -88,11 +88,11 @@ var sharedHAPI = sync.OnceValues(func() (*HAPIServer, error) {
 // HAPI is the FHIR base URL, without a slash at its end, of the HAPI server that all tests of this process share. The first call starts it
 // (about 20 s, and once a few minutes for the build). Tests must use ids of their own: what others have stored is there. A server that
 // cannot be started fails the test.
-func HAPI(t testing.TB) string {
-	t.Helper()
+func HAPI(tb testing.TB) string {
+	tb.Helper()
 	server, err := sharedHAPI()
 	if err != nil {
-		t.Fatalf("a HAPI server is needed: %v", err)
+		tb.Fatalf("a HAPI server is needed: %v", err)
 	}
 	return server.BaseURL
 }

@@ -148,22 +148,22 @@ var sharedPostgres = sync.OnceValues(func() (*PostgresServer, error) {
 
 // Postgres is the URL of an empty database that is this test's alone; it is dropped when the test ends. The first call of a process starts
 // the server (about two seconds). A server that cannot be started fails the test.
-func Postgres(t testing.TB) string {
-	t.Helper()
+func Postgres(tb testing.TB) string {
+	tb.Helper()
 	server, err := sharedPostgres()
 	if err != nil {
-		t.Fatalf("a PostgreSQL server is needed: %v", err)
+		tb.Fatalf("a PostgreSQL server is needed: %v", err)
 	}
-	dsn, name, err := server.CreateDatabase(t.Context())
+	dsn, name, err := server.CreateDatabase(tb.Context())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		// The test's context has ended by now.
 		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 		defer cancel()
 		if err := server.DropDatabase(ctx, name); err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	})
 	return dsn

@@ -41,7 +41,7 @@ func startProcess(ctx context.Context, script, ready string, args ...string) (*p
 		return nil, "", err
 	}
 	// Not CommandContext: ctx bounds the start, not the life.
-	cmd := exec.Command(filepath.Join(root, filepath.FromSlash(script)), args...) //nolint:gosec,noctx // a script of this repository, see above
+	cmd := exec.Command(filepath.Join(root, filepath.FromSlash(script)), args...) //nolint:noctx // see above
 	p := &process{cmd: cmd, log: &tail{}, done: make(chan struct{})}
 	cmd.Stderr = p.log
 	if p.stdin, err = cmd.StdinPipe(); err != nil {
