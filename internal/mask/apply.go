@@ -324,6 +324,11 @@ func (w *walker) item(e *edge, i int) (end int, kept bool) {
 		return wire.SkipValue(w.src, i), true
 	case end >= 0 && isAnyOf(w.src[i:end], e.values):
 		return end, true
+	case e.required():
+		// What stands for a masked element isn't masked again.
+		if end = wire.SkipValue(w.src, i); isAbsentMasked(w.src[i:end]) {
+			return end, true
+		}
 	}
 	before := w.mark()
 	if end, kept = w.object(o.next, i, plain); !kept {

@@ -51,16 +51,16 @@ func (g *merger) conditional(e *edge, stored, view, incoming []byte) []byte {
 // array merges a repeating element. Items that are shown keep their order, and
 // with it their places among those that aren't.
 func (g *merger) array(e *edge, stored, view, incoming []byte) []byte {
+	if shown := itemsOf(view); len(shown) == 1 && isAbsentMasked(shown[0]) {
+		g.hidden = true // all that is shown is that there is something
+		return nil
+	}
 	sItems, iItems := itemsOf(stored), itemsOf(incoming)
 	if !allObjects(stored, sItems) || !allObjects(incoming, iItems) || carriesResources(e.typeName) {
 		g.ambiguous = true
 		return nil
 	}
 	vItems, shown := g.views(e, sItems)
-	if len(vItems) == 0 && view != nil {
-		g.hidden = true // all that is shown is that there is something
-		return nil
-	}
 	if len(iItems) < len(vItems) || !aligned(vItems, iItems) {
 		g.ambiguous = true
 		return nil

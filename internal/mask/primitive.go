@@ -75,6 +75,9 @@ func (w *walker) sibling(e *edge, next *node, mem member, end int) (kept bool) {
 	if wire.KindOf(value) != wire.Object {
 		return false
 	}
+	if e.required() && isAbsentMasked(value) {
+		return true
+	}
 	before := w.mark()
 	if _, kept = w.object(next, mem.value, plain); kept {
 		return true
@@ -96,7 +99,10 @@ func (w *walker) siblings(e *edge, next *node, mem member, end int) (kept bool) 
 	changed := false
 	for i := range max(len(values), len(others)) {
 		value, other := itemAt(values, i), itemAt(others, i)
-		masked := sub.siblingItem(next, other)
+		masked := other
+		if !e.required() || !isAbsentMasked(other) {
+			masked = sub.siblingItem(next, other)
+		}
 		if sub.err != nil {
 			w.fail(sub.err)
 		}
