@@ -27,7 +27,7 @@ func Token(ctx context.Context, issuer, person string) (string, error) {
 	if !known {
 		return "", fmt.Errorf("found %q, expected one of %s", person, strings.Join(names, ", ")) //nolint:err113 // for a person
 	}
-	form := url.Values{"grant_type": {idp.GrantPerson}, "person": {person}, "client_id": {"demo"}}
+	form := url.Values{"grant_type": {idp.GrantPerson}, "person": {person}, "client_id": {"fhirgate-demo"}}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, issuer+"/token", strings.NewReader(form.Encode()))
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", errToken, err)
