@@ -15,7 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"github.com/fhirgate/fhirgate/internal/access"
 	"github.com/fhirgate/fhirgate/internal/config"
@@ -43,6 +43,7 @@ type App struct {
 	metrics   *httpapi.Metrics
 	upstreams []*upstreamParts
 	handler   http.Handler
+	traces    *sdktrace.TracerProvider // nil: tracing is off
 	draining  atomic.Bool
 	closers   []func(context.Context) error
 }
@@ -175,10 +176,7 @@ func (a *App) makeHandler() http.Handler {
 		MaxBody: int64(a.config.Listen.MaxBody), MaxURL: int(a.config.Listen.MaxURL),
 		Ready: a.ready, Record: a.journal.Record, Log: a.log, Metrics: a.metrics, Clock: a.clock,
 	})
-	if a.config.Tracing.Endpoint == "" {
-		return server
-	}
-	return otelhttp.NewHandler(server, "fhirgate")
+	return a.traceRequests(server)
 }
 
 var errDraining = errors.New("shutting down")

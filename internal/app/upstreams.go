@@ -62,8 +62,9 @@ func (a *App) openUpstream(ctx context.Context, u config.Upstream) (*upstreamPar
 	if err != nil {
 		return nil, fmt.Errorf("key: %w", err)
 	}
+	policyPort, upstreamPort := a.traced(parts.policy, client)
 	g, err := gateway.New(gateway.Options{
-		Name: u.Name, PublicBase: a.config.PublicBase(u), Definitions: a.defs, Policy: parts.policy, Upstream: client,
+		Name: u.Name, PublicBase: a.config.PublicBase(u), Definitions: a.defs, Policy: policyPort, Upstream: upstreamPort,
 		IfMatch: upstream.NewIfMatch(client, upstream.IfMatchOptions{
 			Stated: u.Writes.IfMatch == "honoured", Ignored: u.Writes.Ignored, AcceptsRace: u.Writes.AcceptsRace,
 		}),
