@@ -171,7 +171,7 @@ func includes() map[string]string {
 func sorts() map[string]string {
 	return map[string]string{
 		"Patient?_sort=birthdate":           "p2 p1 p3",
-		"Patient?_sort=-birthdate":          "p2 p1 p3",
+		"Patient?_sort=-birthdate":          "p1 p2 p3",
 		"Patient?_sort=family":              "p3 p1 p2",
 		"Patient?_sort=-_id":                "p3 p2 p1",
 		"Patient?_sort=gender,-_id":         "p1 p2 p3",

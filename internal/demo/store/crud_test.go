@@ -217,6 +217,21 @@ func TestConcurrentUpdates(t *testing.T) {
 	}
 }
 
+func TestBinary(t *testing.T) {
+	t.Parallel()
+	s := start(t, store.Options{})
+	s.want(201, "PUT", "/Binary/b", `{"resourceType":"Binary","id":"b","contentType":"text/csv","data":"MSwy"}`)
+	for accept, want := range map[string]string{"*/*": "text/csv 1,2", "application/fhir+json": `application/fhir+json;charset=UTF-8 {"resourceType":"Binary"`, "image/png": "text/csv 1,2"} {
+		r := s.want(200, "GET", "/Binary/b", "", "Accept: "+accept)
+		if got := r.header.Get("Content-Type") + " " + r.body; !strings.HasPrefix(got, want) {
+			t.Errorf("%s got %s", accept, got)
+		}
+	}
+	if r := s.want(200, "GET", "/Binary/b?_format=json", ""); !strings.Contains(r.body, "MSwy") {
+		t.Errorf("_format=json got %s", r.body)
+	}
+}
+
 func TestGzip(t *testing.T) {
 	t.Parallel()
 	s := start(t, store.Options{})

@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/subtle"
 	"encoding/json"
 	"errors"
@@ -32,6 +33,7 @@ type request struct {
 
 	ifMatch, ifNoneMatch, ifNoneExist, ifModifiedSince string
 	prefer                                             string
+	native                                             bool // a Binary is wanted as its own bytes
 }
 
 // answer is what an interaction gives.
@@ -43,6 +45,7 @@ type answer struct {
 	location     string // Location, or Content-Location for a read
 	resource     []byte
 	outcome      []byte // sent when there is no resource
+	media        string // type of resource when it isn't FHIR
 	quiet        bool   // neither is sent, other than in an entry of a Bundle
 }
 
@@ -105,6 +108,7 @@ func (s *Store) readRequest(w http.ResponseWriter, r *http.Request) (*request, e
 		ifMatch: r.Header.Get("If-Match"), ifNoneMatch: r.Header.Get("If-None-Match"), ifNoneExist: r.Header.Get("If-None-Exist"),
 		ifModifiedSince: r.Header.Get("If-Modified-Since"), prefer: strings.Join(r.Header.Values("Prefer"), ","),
 	}
+	req.native = !strings.Contains(r.Header.Get("Accept")+params.Get("_format"), "json")
 	if r.Method == http.MethodHead {
 		req.method = http.MethodGet
 	}
@@ -217,13 +221,16 @@ func (s *Store) send(w http.ResponseWriter, r *http.Request, ans *answer) {
 		w.WriteHeader(ans.status)
 		return
 	}
-	if strings.Contains(r.URL.RawQuery, "_pretty=true") {
+	if ans.media == "" && strings.Contains(r.URL.RawQuery, "_pretty=true") {
 		var pretty bytes.Buffer
 		if json.Indent(&pretty, body, "", "  ") == nil {
 			body = pretty.Bytes()
 		}
 	}
-	h.Set("Content-Type", contentType)
+	h.Set("Content-Type", cmp.Or(ans.media, contentType))
+	if ans.media != "" {
+		h.Set("Content-Disposition", "attachment")
+	}
 	if len(body) >= minGzip && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
 		s.sendGzip(w, ans.status, body)
 		return

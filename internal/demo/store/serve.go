@@ -1,6 +1,8 @@
 package store
 
 import (
+	"cmp"
+	"encoding/base64"
 	"net/http"
 	"strconv"
 	"strings"
@@ -104,12 +106,26 @@ func (s *Store) readNumber(req *request, rec *record, number int) (*answer, erro
 		ans.status = http.StatusNotModified
 		return ans, nil
 	}
+	if req.native && rec.shelf.name == "Binary" {
+		return ans, ans.takeBinary(v.raw)
+	}
 	shape, err := s.shapeOf(req.params)
 	if err != nil {
 		return nil, err
 	}
 	ans.resource = shape.apply(nil, v.raw)
 	return ans, nil
+}
+
+// takeBinary makes the answer of a Binary its own bytes (FHIR R4 binary.html#rest): what a client gets that doesn't ask for
+// JSON.
+func (ans *answer) takeBinary(raw []byte) error {
+	content, err := base64.StdEncoding.DecodeString(text(raw, "data"))
+	if err != nil {
+		return failed(http.StatusInternalServerError, "exception", "The Binary's data isn't base64")
+	}
+	ans.resource, ans.media = content, cmp.Or(text(raw, "contentType"), "application/octet-stream")
+	return nil
 }
 
 // describe makes the answer for one version, without a body.

@@ -71,7 +71,7 @@ func (sh shape) keeps(typ *definitions.Type, name string) bool {
 		return false
 	}
 	if len(sh.elements) > 0 {
-		return el.Min > 0 || slices.Contains(sh.elements, el.Name) || slices.Contains(sh.elements, typ.Name+"."+el.Name) || slices.Contains(sh.elements, name)
+		return slices.Contains(sh.elements, el.Name) || slices.Contains(sh.elements, typ.Name+"."+el.Name) || slices.Contains(sh.elements, name)
 	}
 	switch sh.summary {
 	case "text":
