@@ -12,45 +12,44 @@ import data.fhirgate.tables.compartments as settings
 # METADATA
 # description: >-
 #   What a resource is about: {"ids": {id: true}, "table": the table of a role that
-#   counts for it}. No ids for what belongs to nobody (an Organization); "?" stands
-#   for somebody who can't be told.
-about(resource) := {"ids": ids, "table": table(resource, ids)} if {
-	not composite(resource)
-	ids := {id: true | some id in own(resource)}
+#   counts for it, "parts": [what has to be judged along with it]}. No ids for what
+#   belongs to nobody (an Organization); "?" stands for somebody who can't be told.
+about(resource) := subject(own(resource), []) if {
+	not resource.contained
+	resource.resourceType != "Binary"
 }
 
-about(resource) := {"ids": ids, "table": table(resource, ids)} if {
-	composite(resource)
-	ids := {id: true | some id in union({own(resource), of_contained(resource), of_context(resource)})}
+about(resource) := subject(own(resource) | of_contained(resource), resource.contained) if {
+	resource.contained
+	resource.resourceType != "Binary"
 }
 
-table(_, ids) := "compartment" if ids != {}
-
-table(resource, {}) := "shared" if resource.resourceType != "Binary"
-
-table(resource, {}) := "unprotected" if resource.resourceType == "Binary"
-
-# METADATA
-# description: Whether there is more to judge than the resource itself.
-composite(resource) if resource.contained
-
-composite(resource) if resource.resourceType == "Binary"
-
-# METADATA
-# description: What is judged along with the resource.
-parts(resource) := array.concat(
-	[part | some part in object.get(resource, "contained", [])],
-	[part | some part in context(resource)],
-)
-
-# METADATA
-# description: What a Binary's securityContext refers to, in a list of at most one.
-context(resource) := [fhir.read(target) |
+about(resource) := subject(own(target) | of_contained(target), [target]) if {
 	resource.resourceType == "Binary"
+	target := protecting(resource)
+}
+
+about(resource) := subject({"?"}, []) if {
+	resource.resourceType == "Binary"
+	resource.securityContext
+	not protecting(resource)
+}
+
+about(resource) := {"ids": {}, "table": "unprotected", "parts": []} if {
+	resource.resourceType == "Binary"
+	not resource.securityContext
+}
+
+subject(ids, parts) := {"ids": {id: true | some id in ids}, "table": "compartment", "parts": parts} if ids != set()
+
+subject(ids, parts) := {"ids": {}, "table": "shared", "parts": parts} if ids == set()
+
+# What a Binary's securityContext refers to.
+protecting(resource) := fhir.read(target) if {
 	target := resource.securityContext.reference
 	is_string(target)
 	regex.match(`^[A-Z][A-Za-z]+/[A-Za-z0-9.-]{1,64}$`, target)
-]
+}
 
 own(resource) := {resource.id} if {
 	resource.resourceType == "Patient"
@@ -62,21 +61,28 @@ own(resource) := {"?"} if {
 	not resource.id
 }
 
-own(resource) := fhir.compartment_refs(resource, "Patient") | subjects(resource) if resource.resourceType != "Patient"
-
-subjects(resource) := {id |
-	some element in settings.subject_elements
-	some target in references(resource[element])
-	id := patient_id(target)
+own(resource) := fhir.compartment_refs(resource, "Patient") | {id |
+	some element in object.filter(resource, settings.subject_elements)
+	some id in subjects(element)
+} if {
+	resource.resourceType != "Patient"
 }
 
-references(value) := [reference(value)] if not is_array(value)
+# Of an element that has a literal reference, one that repeats, and one that is anything else.
+subjects(element) := {patient_id(element.reference)} if is_string(element.reference)
 
-references(value) := [reference(item) | some item in value] if is_array(value)
+subjects(element) := {id | some item in element; some id in subject_of(item)} if is_array(element)
 
-reference(value) := value.reference if {
-	is_string(value.reference)
-} else := "?"
+subjects(element) := {"?"} if {
+	not is_array(element)
+	not referring(element)
+}
+
+subject_of(item) := {patient_id(item.reference)} if referring(item)
+
+subject_of(item) := {"?"} if not referring(item)
+
+referring(item) if is_string(item.reference)
 
 patient_id(target) := id if {
 	["Patient", id] = split(target, "/")
@@ -93,15 +99,6 @@ of_part(part) := own(object.remove(part, ["id"])) if is_string(part.resourceType
 of_part(part) := {"?"} if not typed(part)
 
 typed(part) if is_string(part.resourceType)
-
-of_context(resource) := {id | some part in context(resource); some id in (own(part) | of_contained(part))} if count(context(resource)) > 0
-
-of_context(resource) := set() if not resource.securityContext
-
-of_context(resource) := {"?"} if {
-	resource.securityContext
-	count(context(resource)) == 0
-}
 
 # METADATA
 # description: >-

@@ -10,22 +10,7 @@ import data.fhirgate.breakglass
 import data.fhirgate.limits
 import data.fhirgate.rows
 import data.fhirgate.scopes
-
-# METADATA
-# description: The right in a role's table that each interaction needs.
-rights := {
-	"create": "create",
-	"delete": "delete",
-	"history-instance": "history",
-	"history-system": "history",
-	"history-type": "history",
-	"read": "read",
-	"search-compartment": "read",
-	"search-system": "read",
-	"search-type": "read",
-	"update": "update",
-	"vread": "read",
-}
+import data.fhirgate.tables
 
 default allow := false
 
@@ -33,12 +18,16 @@ default allow := false
 allow if input.request.interaction == "capabilities"
 
 allow if {
-	rights[input.request.interaction]
+	right
 	input.principal.anonymous == false
 	breakglass.acceptable
 	scopes.permit
 	granted
 }
+
+# METADATA
+# description: The right in a role's tables that the interaction needs.
+right := tables.interactions[input.request.interaction].right
 
 # METADATA
 # description: Some grant has the right on the type of the request.
@@ -50,7 +39,7 @@ granted if {
 gives(grant) if {
 	is_string(input.request.type)
 	some table in grant.tables
-	rows.in_table(table, input.request.type, rights[input.request.interaction])
+	rows.in_table(table, input.request.type, right)
 }
 
 gives(grant) if {
@@ -86,7 +75,7 @@ reasons contains reason("break-glass", sprintf("%s may %s %s in an emergency", [
 
 reasons contains reason("unknown-interaction", "policy does not know this interaction") if {
 	not allow
-	not rights[input.request.interaction]
+	not right
 }
 
 reasons contains reason("anonymous", "this needs a token") if {
@@ -110,7 +99,7 @@ reasons contains reason("no-known-role", "none of the caller's roles is known he
 
 reasons contains reason("type-not-granted", sprintf("none of the caller's roles may %s %s", [input.request.interaction, type_name])) if {
 	not allow
-	rights[input.request.interaction]
+	right
 	count(input.context.grants) > 0
 	not granted
 }
@@ -123,7 +112,7 @@ reasons contains reason("scope-missing", "the token carries no scope, and needs 
 
 reasons contains reason("scope-insufficient", sprintf("no scope of the token permits %s of %s", [input.request.interaction, type_name])) if {
 	not allow
-	rights[input.request.interaction]
+	right
 	count(input.principal.scopes.granted) > 0
 	not scopes.permit
 }

@@ -9,6 +9,7 @@ import data.fhirgate.labels
 import data.fhirgate.masks
 import data.fhirgate.patients
 import data.fhirgate.scopes
+import data.fhirgate.tables
 
 about := patients.about(input.resource)
 
@@ -20,29 +21,23 @@ visible if {
 	some i
 	giving[i] == true
 	patients.within(input.context.launch, input.resource.resourceType, about.ids)
-	scopes.cover(scopes.visible_letters, input.resource, about.ids)
+	covered
 }
 
 # METADATA
 # description: The positions of the grants that make input.resource visible.
 giving[i] := true if {
 	some i, grant in input.context.grants
-	permits(grant, input.resource, about, rights[input.request.interaction])
+	permits(grant, input.resource, about, tables.interactions[input.request.interaction].shows.right)
 }
 
-# The right that what an interaction returns is judged by.
-rights := {
-	"create": "read",
-	"delete": "read",
-	"history-instance": "history",
-	"history-system": "history",
-	"history-type": "history",
-	"read": "read",
-	"search-compartment": "read",
-	"search-system": "read",
-	"search-type": "read",
-	"update": "read",
-	"vread": "read",
+covered if scopes.cover(tables.interactions[input.request.interaction].shows.scope, input.resource, about.ids)
+
+# What comes along with a search (an include) needs only to be readable.
+covered if {
+	tables.interactions[input.request.interaction].shows.scope == "s"
+	input.resource.resourceType != input.request.type
+	scopes.cover("r", input.resource, about.ids)
 }
 
 # METADATA
@@ -51,7 +46,7 @@ permits(grant, resource, subject, right) if {
 	in_table(grant.tables[subject.table], resource.resourceType, right)
 	patients.within(grant.reach, resource.resourceType, subject.ids)
 	labels.cleared(grant.labels, resource)
-	parts_permitted(grant, resource)
+	parts_permitted(grant, resource, subject.parts)
 }
 
 # METADATA
@@ -61,33 +56,37 @@ in_table(table, type, right) if {
 	object.get(table, type, table["*"])[right] == true
 }
 
-parts_permitted(_, resource) if not patients.composite(resource)
+parts_permitted(_, _, [])
 
-parts_permitted(grant, resource) if {
-	patients.composite(resource)
-	every part in patients.parts(resource) {
+parts_permitted(grant, resource, parts) if {
+	parts != []
+	every part in parts {
 		in_some_table(grant, part.resourceType)
 		labels.cleared(grant.labels, part)
 		unmasked(grant, resource, part.resourceType)
 	}
-	unmasked_file(grant, resource)
 }
 
 in_some_table(grant, type) if in_table(grant.tables.compartment, type, "read")
 
 in_some_table(grant, type) if in_table(grant.tables.shared, type, "read")
 
-# What would be masked by itself isn't shown inside another resource.
-unmasked(grant, _, type) if {
+# What would be masked by itself isn't shown inside another resource, nor are files about a masked patient.
+unmasked(grant, resource, type) if {
+	resource.resourceType != "Binary"
 	not masks.names(grant.masks, type)
 	not masks.names(input.context.restrictions, type)
+}
+
+unmasked(grant, resource, type) if {
+	resource.resourceType == "Binary"
+	every masked in {type, "Patient"} {
+		not masks.names(grant.masks, masked)
+		not masks.names(input.context.restrictions, masked)
+	}
 }
 
 unmasked(grant, resource, _) if {
 	resource.resourceType == "Binary"
 	grant.attachments == true
 }
-
-unmasked_file(_, resource) if resource.resourceType != "Binary"
-
-unmasked_file(grant, resource) if unmasked(grant, resource, "Patient")

@@ -10,6 +10,7 @@ package fhirgate.scopes
 import data.fhirgate.fhir
 import data.fhirgate.participants
 import data.fhirgate.patients
+import data.fhirgate.tables
 
 # METADATA
 # description: >-
@@ -18,15 +19,15 @@ import data.fhirgate.patients
 #   What is for any type is under "*" and again under every type named.
 usable := {
 	"restricted": restricted,
-	"letters": {letter: {type: scopes |
+	"letters": {known: {type: scopes |
 		some type in ({scope.type | some scope in counted} | {"*"})
 		scopes := [object.remove(scope, ["type", "letters"]) |
 			some scope in counted
 			scope.type in {type, "*"}
-			scope.letters[letter] == true
+			scope.letters[known] == true
 		]
 	} |
-		some letter in letters_known
+		some known in letters_known
 	},
 }
 
@@ -85,50 +86,33 @@ launch := patients.everyone if {
 }
 
 # METADATA
-# description: The letters, one of which each interaction needs.
-needed := {
-	"create": {"c"},
-	"delete": {"d"},
-	"history-instance": {"r"},
-	"history-system": {"r"},
-	"history-type": {"r"},
-	"read": {"r"},
-	"search-compartment": {"s"},
-	"search-system": {"s"},
-	"search-type": {"s"},
-	"update": {"u"},
-	"vread": {"r"},
-}
-
-# METADATA
 # description: Some scope permits the request's interaction on its type (on some type, when it names none).
 permit if input.context.scopes.restricted == false
 
-permit if {
-	some letter in needed[input.request.interaction]
-	count(of_type(letter, input.request.type)) > 0
-}
+permit if count(of_type(letter, input.request.type)) > 0
 
 permit if {
 	not input.request.type
-	some letter in needed[input.request.interaction]
 	count(input.context.scopes.letters[letter][_]) > 0
 }
 
-of_type(letter, type) := object.get(types, type, types["*"]) if types := input.context.scopes.letters[letter]
+# METADATA
+# description: The letter of a scope that the request's interaction needs.
+letter := tables.interactions[input.request.interaction].scope
+
+of_type(named, type) := object.get(types, type, types["*"]) if types := input.context.scopes.letters[named]
 
 # METADATA
-# description: Some scope with one of the letters covers this resource, which is about these patients.
+# description: Some scope with that letter covers this resource, which is about these patients.
 cover(_, _, _) if input.context.scopes.restricted == false
 
-cover(letters, resource, ids) if {
-	some letter in letters
-	some scope in of_type(letter, resource.resourceType)
+cover(named, resource, ids) if {
+	some scope in of_type(named, resource.resourceType)
 	patients.within(scope.reach, resource.resourceType, ids)
 	matches(resource, scope.params)
 }
 
-matches(_, params) if params == {}
+matches(_, {})
 
 matches(resource, params) if {
 	params != {}
@@ -136,23 +120,3 @@ matches(resource, params) if {
 		fhir.search_matches(resource, param, values)
 	}
 }
-
-# METADATA
-# description: >-
-#   The letters, one of which makes a returned resource visible. What comes with a
-#   search (an include) may be of another type; what a write returns needs "r".
-visible_letters := {"r"} if not searches
-
-visible_letters := {"s"} if {
-	searches
-	not included
-}
-
-visible_letters := {"r", "s"} if {
-	searches
-	included
-}
-
-searches if needed[input.request.interaction] == {"s"}
-
-included if input.resource.resourceType != input.request.type

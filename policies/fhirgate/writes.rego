@@ -78,7 +78,7 @@ may_store(right) if {
 	some grant in input.context.grants
 	rows.permits(grant, input.resource, resource_subject, right)
 	patients.within(input.context.launch, input.resource.resourceType, resource_subject.ids)
-	scopes.cover(scopes.needed[input.request.interaction], input.resource, resource_subject.ids)
+	scopes.cover(scopes.letter, input.resource, resource_subject.ids)
 }
 
 # METADATA
@@ -90,7 +90,7 @@ may_replace(right) if {
 	some reader in input.context.grants
 	rows.permits(reader, input.stored, stored_subject, "read")
 	patients.within(input.context.launch, input.stored.resourceType, stored_subject.ids)
-	scopes.cover(scopes.needed[input.request.interaction], input.stored, stored_subject.ids)
+	scopes.cover(scopes.letter, input.stored, stored_subject.ids)
 }
 
 # METADATA
