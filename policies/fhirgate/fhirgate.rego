@@ -58,8 +58,8 @@ default read := {"allow": false}
 
 read := {
 	"allow": true,
-	"grants": [masks.applied(input.context.grants[i].masks, input.resource) | rows.giving[i]],
-	"masks": masks.applied(input.context.restrictions, input.resource),
+	"grants": rows.grants,
+	"masks": rows.restrictions,
 } if {
 	rows.visible
 }

@@ -71,6 +71,16 @@ applied(lists, resource) := array.concat(
 }
 
 # METADATA
+# description: >-
+#   The masks for what a resource contains. The gateway masks each contained resource by
+#   the rules of its own type; those for labelled resources apply here whatever the labels.
+for_parts(lists, parts) := [object.remove(mask, ["when_label"]) |
+	some type in {part.resourceType | some part in parts}
+	some kind in ["always", "sometimes"]
+	some mask in object.get(lists[kind], type, [])
+]
+
+# METADATA
 # description: Every mask, by type, that one of these could apply to some resource.
 possible(all) := {type: masks |
 	some type in {type | some lists in all; some type in object.keys(lists.always)}

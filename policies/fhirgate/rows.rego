@@ -71,12 +71,8 @@ in_some_table(grant, type) if in_table(grant.tables.compartment, type, "read")
 
 in_some_table(grant, type) if in_table(grant.tables.shared, type, "read")
 
-# What would be masked by itself isn't shown inside another resource, nor are files about a masked patient.
-unmasked(grant, resource, type) if {
-	resource.resourceType != "Binary"
-	not masks.names(grant.masks, type)
-	not masks.names(input.context.restrictions, type)
-}
+# A file can't be masked inside: who sees a patient or what protects the file with masks doesn't get it.
+unmasked(_, resource, _) if resource.resourceType != "Binary"
 
 unmasked(grant, resource, type) if {
 	resource.resourceType == "Binary"
@@ -90,3 +86,15 @@ unmasked(grant, resource, _) if {
 	resource.resourceType == "Binary"
 	grant.attachments == true
 }
+
+# METADATA
+# description: The masks of each grant that makes input.resource visible.
+grants := [applied(input.context.grants[i].masks) | giving[i]]
+
+# METADATA
+# description: The masks that restrict the caller, for input.resource.
+restrictions := applied(input.context.restrictions)
+
+applied(lists) := masks.applied(lists, input.resource) if about.parts == []
+
+applied(lists) := array.concat(masks.applied(lists, input.resource), masks.for_parts(lists, about.parts)) if about.parts != []
