@@ -48,7 +48,9 @@ func serve(ctx context.Context, c *config.Config) error {
 	if err != nil {
 		return err
 	}
-	err = a.Run(ctx, func(addr net.Addr) { log.Info("listening", "address", addr.String(), "public_url", c.PublicURL) })
+	err = a.Run(ctx, func(addr net.Addr) {
+		log.InfoContext(ctx, "listening", "address", addr.String(), "public_url", c.PublicURL)
+	})
 	if closed := a.Close(context.WithoutCancel(ctx)); err == nil {
 		err = closed
 	}
@@ -71,7 +73,7 @@ func configCommand() *cobra.Command {
 			if force {
 				flags = os.O_WRONLY | os.O_CREATE | os.O_TRUNC
 			}
-			f, err := os.OpenFile(path, flags, 0o600) //nolint:gosec // the path is the operator's own
+			f, err := os.OpenFile(path, flags, 0o600)
 			if err != nil {
 				return nextStep(err, "give another FILE, or --force to write over it")
 			}

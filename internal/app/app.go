@@ -124,7 +124,7 @@ func (a *App) openIdentity(ctx context.Context) (err error) {
 		return fmt.Errorf("issuers: %w", err)
 	}
 	if err := a.auth.Warm(ctx); err != nil {
-		a.log.Warn("an issuer can't be reached yet; its tokens are refused until it can", "error", err)
+		a.log.WarnContext(ctx, "an issuer can't be reached yet; its tokens are refused until it can", "error", err)
 	}
 	return nil
 }
@@ -145,7 +145,7 @@ func (a *App) LoadPolicy(ctx context.Context) error {
 	for i, u := range a.upstreams {
 		u.policy.current.Store(bound[i])
 	}
-	a.log.Info("policy active", "revision", revision.ID())
+	a.log.InfoContext(ctx, "policy active", "revision", revision.ID())
 	return nil
 }
 

@@ -40,7 +40,9 @@ func (a *App) openJournal(ctx context.Context) error {
 	j := &journal{metrics: a.metrics, store: a.store, clock: a.clock}
 	o := audit.Options{
 		SubjectKey: key, ResourceIDs: c.ResourceIDs, Queue: c.Queue, FlushInterval: c.FlushInterval,
-		Lost: func(events int, reason error) { a.log.Error("audit events lost", "events", events, "error", reason) },
+		Lost: func(events int, reason error) {
+			a.log.ErrorContext(ctx, "audit events lost", "events", events, "error", reason)
+		},
 	}
 	// Audit lines are written whatever the level of the process's own log.
 	lines := NewLog(config.Log{Level: "info", Format: a.config.Log.Format}, os.Stderr)

@@ -38,7 +38,7 @@ func (a *App) watchPolicy(ctx context.Context) (stop func()) {
 			}
 			last = bundleStamp(a.config.Policy.Bundle)
 			if err := a.LoadPolicy(ctx); err != nil {
-				a.log.Error("the bundle can't be used; the revision before stays active", "error", err)
+				a.log.ErrorContext(ctx, "the bundle can't be used; the revision before stays active", "error", err)
 			}
 		}
 	})

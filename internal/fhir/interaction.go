@@ -1,7 +1,6 @@
 package fhir
 
 import (
-	"net/http"
 	"strings"
 
 	"github.com/fhirgate/fhirgate/internal/fhir/definitions"
@@ -90,15 +89,15 @@ type Interaction struct {
 }
 
 var (
-	errPath        = Refuse(http.StatusBadRequest, "path-not-canonical", IssueInvalid, "The path isn't a plain FHIR path: no empty, dot or percent-encoded segments are taken.")
-	errUnknownPath = Refuse(http.StatusNotFound, "unknown-path", IssueNotFound, "There is no such FHIR interaction at this path.")
-	errUnknownType = Refuse(http.StatusNotFound, "unknown-resource-type", IssueNotSupported, "The path names no resource type of this FHIR version.")
-	errID          = Refuse(http.StatusBadRequest, "bad-id", IssueValue, "A logical id is 1 to 64 characters of A-Z, a-z, 0-9, '-' and '.'.")
-	errMethod      = Refuse(http.StatusMethodNotAllowed, "method-not-allowed", IssueNotSupported, "This method isn't possible at this path.")
-	errOperation   = Refuse(http.StatusNotImplemented, "operation-not-supported", IssueNotSupported, "Operations aren't passed by this gateway.")
-	errBatch       = Refuse(http.StatusNotImplemented, "batch-not-supported", IssueNotSupported, "Batches and transactions aren't passed by this gateway.")
-	errPatch       = Refuse(http.StatusNotImplemented, "patch-not-supported", IssueNotSupported, "PATCH isn't passed by this gateway.")
-	errConditional = Refuse(http.StatusNotImplemented, "conditional-not-supported", IssueNotSupported, "Conditional writes aren't passed by this gateway.")
+	errPath        = Refuse(statusBadRequest, "path-not-canonical", IssueInvalid, "The path isn't a plain FHIR path: no empty, dot or percent-encoded segments are taken.")
+	errUnknownPath = Refuse(statusNotFound, "unknown-path", IssueNotFound, "There is no such FHIR interaction at this path.")
+	errUnknownType = Refuse(statusNotFound, "unknown-resource-type", IssueNotSupported, "The path names no resource type of this FHIR version.")
+	errID          = Refuse(statusBadRequest, "bad-id", IssueValue, "A logical id is 1 to 64 characters of A-Z, a-z, 0-9, '-' and '.'.")
+	errMethod      = Refuse(statusMethodNotAllowed, "method-not-allowed", IssueNotSupported, "This method isn't possible at this path.")
+	errOperation   = Refuse(statusNotImplemented, "operation-not-supported", IssueNotSupported, "Operations aren't passed by this gateway.")
+	errBatch       = Refuse(statusNotImplemented, "batch-not-supported", IssueNotSupported, "Batches and transactions aren't passed by this gateway.")
+	errPatch       = Refuse(statusNotImplemented, "patch-not-supported", IssueNotSupported, "PATCH isn't passed by this gateway.")
+	errConditional = Refuse(statusNotImplemented, "conditional-not-supported", IssueNotSupported, "Conditional writes aren't passed by this gateway.")
 )
 
 // Parse turns a request into the one Interaction that it is. path is the
@@ -164,18 +163,18 @@ func parsePath(defs *definitions.Definitions, method string, s []string, queried
 // parseSystem: [base], [base]/metadata, [base]/_search, [base]/_history.
 func parseSystem(method string, s []string) (Interaction, error) {
 	switch {
-	case len(s) == 0 && method == http.MethodPost:
+	case len(s) == 0 && method == methodPost:
 		return Interaction{}, errBatch
 	case len(s) == 0:
-		return only(method, http.MethodGet, Interaction{Code: SearchSystem})
+		return only(method, methodGet, Interaction{Code: SearchSystem})
 	case len(s) > 1:
 		return Interaction{}, errUnknownPath
 	case s[0] == "metadata":
-		return only(method, http.MethodGet, Interaction{Code: Capabilities})
+		return only(method, methodGet, Interaction{Code: Capabilities})
 	case s[0] == "_search":
-		return only(method, http.MethodPost, Interaction{Code: SearchSystem, Posted: true})
+		return only(method, methodPost, Interaction{Code: SearchSystem, Posted: true})
 	case s[0] == "_history":
-		return only(method, http.MethodGet, Interaction{Code: HistorySystem})
+		return only(method, methodGet, Interaction{Code: HistorySystem})
 	}
 	return Interaction{}, errUnknownPath
 }
@@ -186,17 +185,17 @@ func parseType(method string, s []string, queried bool) (Interaction, error) {
 		return Interaction{}, errUnknownPath
 	}
 	if len(s) == 2 && s[1] == "_search" {
-		return only(method, http.MethodPost, Interaction{Code: SearchType, Type: s[0], Posted: true})
+		return only(method, methodPost, Interaction{Code: SearchType, Type: s[0], Posted: true})
 	}
 	if len(s) == 2 {
-		return only(method, http.MethodGet, Interaction{Code: HistoryType, Type: s[0]})
+		return only(method, methodGet, Interaction{Code: HistoryType, Type: s[0]})
 	}
 	switch method {
-	case http.MethodGet:
+	case methodGet:
 		return Interaction{Code: SearchType, Type: s[0]}, nil
-	case http.MethodPost:
+	case methodPost:
 		return Interaction{Code: Create, Type: s[0]}, nil
-	case http.MethodPut, http.MethodDelete, http.MethodPatch:
+	case methodPut, methodDelete, methodPatch:
 		if queried {
 			return Interaction{}, errConditional
 		}
@@ -210,13 +209,13 @@ func parseInstance(method string, s []string) (Interaction, error) {
 	switch len(s) {
 	case 2:
 		switch method {
-		case http.MethodGet:
+		case methodGet:
 			in.Code = Read
-		case http.MethodPut:
+		case methodPut:
 			in.Code = Update
-		case http.MethodDelete:
+		case methodDelete:
 			in.Code = Delete
-		case http.MethodPatch:
+		case methodPatch:
 			return Interaction{}, errPatch
 		default:
 			return Interaction{}, errMethod
@@ -232,17 +231,17 @@ func parseInstance(method string, s []string) (Interaction, error) {
 	default:
 		return Interaction{}, errUnknownPath
 	}
-	return only(method, http.MethodGet, in)
+	return only(method, methodGet, in)
 }
 
 // parseCompartment: [base]/[compartment]/[id]/[type] and …/[type]/_search; the
 // type may be * for every type of the compartment.
 func parseCompartment(defs *definitions.Definitions, method string, s []string) (Interaction, error) {
 	in := Interaction{Code: SearchCompartment, Compartment: Reference{Type: s[0], ID: s[1]}}
-	want := http.MethodGet
+	want := methodGet
 	switch {
 	case len(s) == 4 && s[3] == "_search":
-		want, in.Posted = http.MethodPost, true
+		want, in.Posted = methodPost, true
 	case len(s) > 3:
 		return Interaction{}, errUnknownPath
 	}

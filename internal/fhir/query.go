@@ -1,7 +1,6 @@
 package fhir
 
 import (
-	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -77,7 +76,7 @@ const (
 )
 
 func badParam(code, text string) *Refusal {
-	return Refuse(http.StatusBadRequest, code, IssueInvalid, text)
+	return Refuse(statusBadRequest, code, IssueInvalid, text)
 }
 
 var (
@@ -89,9 +88,10 @@ var (
 	errUnknownName = badParam("unknown-parameter", "A parameter of the query isn't a search parameter of this resource type.")
 	errUnsupported = badParam("parameter-not-supported", "A parameter of the query isn't supported by this gateway.")
 	errModifier    = badParam("modifier-not-supported", "A modifier in the query isn't supported for this parameter.")
+	errMissing     = badParam("bad-missing", "The modifier :missing takes true or false.")
 	errChain       = badParam("chain-not-supported", "Chained parameters aren't supported by this gateway.")
 	errControl     = badParam("bad-control-parameter", "One of _count, _sort, _summary, _elements, _total, _type, _since or _pretty has a value it can't have.")
-	errFormat      = Refuse(http.StatusNotAcceptable, "format-not-supported", IssueNotSupported, "Answers are given as application/fhir+json only.")
+	errFormat      = Refuse(statusNotAcceptable, "format-not-supported", IssueNotSupported, "Answers are given as application/fhir+json only.")
 )
 
 const maxParams = 100
@@ -99,43 +99,45 @@ const maxParams = 100
 // parseQuery reads the query, or the form body of a POST search.
 func parseQuery(defs *definitions.Definitions, in Interaction, rawQuery, form string) (Query, error) {
 	q := Query{Count: CountUnset}
-	pairs, err := splitQuery(rawQuery)
+	pairs, err := queryPairs(in, rawQuery, form)
 	if err != nil {
 		return q, err
-	}
-	if in.Posted {
-		for _, p := range pairs {
-			if p[0] != "_format" && p[0] != "_pretty" {
-				return q, errMixed
-			}
-		}
-		posted, err := splitQuery(form)
-		if err != nil {
-			return q, err
-		}
-		pairs = append(pairs, posted...)
 	}
 	seen := map[string]bool{}
 	for _, pair := range pairs {
 		name, value := pair[0], pair[1]
-		if strings.HasPrefix(name, "_") && isControl(name) {
-			if seen[name] {
-				return q, errTwice
-			}
+		switch {
+		case isControl(name) && seen[name]:
+			return q, errTwice
+		case isControl(name):
 			seen[name] = true
-			if err := q.control(defs, in, name, value); err != nil {
-				return q, err
-			}
-			continue
-		}
-		if !in.Code.IsSearch() {
+			err = q.control(defs, in, name, value)
+		case !in.Code.IsSearch():
 			return q, errQueryHere
+		default:
+			err = q.param(defs, in, name, value)
 		}
-		if err := q.param(defs, in, name, value); err != nil {
+		if err != nil {
 			return q, err
 		}
 	}
 	return q, q.finish(defs, in)
+}
+
+// queryPairs are the parameters of the query, and of the form of a POST search,
+// which has no others in its query.
+func queryPairs(in Interaction, rawQuery, form string) ([][2]string, error) {
+	pairs, err := splitQuery(rawQuery)
+	if err != nil || !in.Posted {
+		return pairs, err
+	}
+	for _, p := range pairs {
+		if p[0] != "_format" && p[0] != "_pretty" {
+			return nil, errMixed
+		}
+	}
+	posted, err := splitQuery(form)
+	return append(pairs, posted...), err
 }
 
 // splitQuery decodes a query strictly: no ';', no stray '%', no empty names.
@@ -203,6 +205,9 @@ func (q *Query) control(defs *definitions.Definitions, in Interaction, name, val
 	case "_count":
 		return q.count(value)
 	case "_page":
+		if value == "" {
+			return errControl
+		}
 		q.Page = value
 		return nil
 	case "_since":
@@ -303,8 +308,7 @@ func (q *Query) param(defs *definitions.Definitions, in Interaction, name, value
 	if strings.Contains(name, ".") {
 		return errChain
 	}
-	switch code {
-	case "_include", "_revinclude", "_has", "_filter", "_text", "_content", "_list", "_query", "_contained", "_containedType", "_graph":
+	if !IsSupported(code) {
 		return errUnsupported
 	}
 	def, ok := lookup(defs, in, code)
@@ -317,8 +321,21 @@ func (q *Query) param(defs *definitions.Definitions, in Interaction, name, value
 	if modified && !modifierAllowed(defs, def, modifier) {
 		return errModifier
 	}
+	if modifier == "missing" && value != "true" && value != "false" {
+		return errMissing
+	}
 	q.Params = append(q.Params, Param{Name: code, Modifier: modifier, Value: value, Definition: def})
 	return nil
+}
+
+// IsSupported reports whether the gateway takes the search parameter, if the
+// type has it: not what reads other resources, or elements that can't be told.
+func IsSupported(code string) bool {
+	switch code {
+	case "_include", "_revinclude", "_has", "_filter", "_text", "_content", "_list", "_query", "_contained", "_containedType", "_graph":
+		return false
+	}
+	return true
 }
 
 // modifierAllowed follows R4 search.html#modifiers, less :text, :in, :not-in,

@@ -98,23 +98,19 @@ func endsInReference(defs *definitions.Definitions, path definitions.Path) bool 
 
 // upstreamQuery is the query with the ids of the server behind, and without the
 // gateway's own address.
-func (x *exchange) upstreamQuery(in fhir.Interaction) (fhir.Query, error) {
+func (x *exchange) upstreamQuery(in fhir.Interaction) fhir.Query {
 	q := in.Query
 	q.Params = slices.Clone(q.Params)
 	for i, p := range q.Params {
-		value, err := x.upstreamValue(in, p)
-		if err != nil {
-			return q, err
-		}
-		q.Params[i].Value = value
+		q.Params[i].Value = x.upstreamValue(in, p)
 	}
-	return q, nil
+	return q
 }
 
-func (x *exchange) upstreamValue(in fhir.Interaction, p fhir.Param) (string, error) {
+func (x *exchange) upstreamValue(in fhir.Interaction, p fhir.Param) string {
 	isID := p.Name == "_id"
 	if !isID && p.Definition.Type != "reference" || p.Modifier == "missing" || p.Modifier == "identifier" {
-		return p.Value, nil
+		return p.Value
 	}
 	alternatives := strings.Split(p.Value, ",")
 	for i, a := range alternatives {
@@ -142,5 +138,5 @@ func (x *exchange) upstreamValue(in fhir.Interaction, p fhir.Param) (string, err
 			alternatives[i] = ref.Type + "/" + id
 		}
 	}
-	return strings.Join(alternatives, ","), nil
+	return strings.Join(alternatives, ",")
 }

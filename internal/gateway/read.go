@@ -80,11 +80,11 @@ func (x *exchange) realID(typ, id string) (string, error) {
 	if !m.PseudonymizesID() {
 		return id, nil
 	}
-	real, err := x.plan.Rule.Keys().Pseudonym.Resolve(typ, id)
+	id, err = x.plan.Rule.Keys().Pseudonym.Resolve(typ, id)
 	if err != nil {
 		return "", errAbsent
 	}
-	return real, nil
+	return id, nil
 }
 
 // publicID is the id by which this caller knows a resource.

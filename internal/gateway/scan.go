@@ -215,23 +215,11 @@ func (s *scan) expected(h resourceHead) error {
 // deletion judges the entry of a deletion by the last version before it: who
 // could see that one may know of its end.
 func (s *scan) deletion(ctx context.Context, e fhir.Entry, at position) (row, bool, error) {
-	target := e.URL
-	if target == "" {
-		target = e.FullURL
-	}
-	if path, _, err := s.x.Upstream.Relative(target); err == nil {
-		target = path
-	}
-	ref, ok := fhir.ParseReference(target)
-	_, version, versioned := strings.Cut(target, "/_history/")
-	if !versioned {
-		version = strings.Trim(strings.TrimPrefix(e.ETag, "W/"), `"`)
-	}
-	n, err := strconv.ParseUint(version, 10, 63)
-	if !ok || err != nil || n < 2 || !s.x.Definitions.IsResource(ref.Type) || e.Method != "" && e.Method != "DELETE" {
+	ref, version, ok := s.deleted(e)
+	if !ok {
 		return row{}, false, nil
 	}
-	before := fhir.Interaction{Code: fhir.VRead, Type: ref.Type, ID: ref.ID, VersionID: strconv.FormatUint(n-1, 10)}
+	before := fhir.Interaction{Code: fhir.VRead, Type: ref.Type, ID: ref.ID, VersionID: strconv.FormatUint(version-1, 10)}
 	resource, found, err := s.x.fetch(ctx, before)
 	if err != nil || !found {
 		return row{}, false, err
@@ -241,7 +229,27 @@ func (s *scan) deletion(ctx context.Context, e fhir.Entry, at position) (row, bo
 		return row{}, false, err
 	}
 	s.buf = masked
-	return row{at: at, typ: ref.Type, id: stringAt(masked, "id"), method: "DELETE", status: "204", head: resourceHead{version: version}}, true, nil
+	return row{at: at, typ: ref.Type, id: stringAt(masked, "id"), method: "DELETE", status: "204", head: resourceHead{version: strconv.FormatUint(version, 10)}}, true, nil
+}
+
+// deleted is which resource an entry says was deleted, and by which version. ok
+// is false when the version before it can't be told.
+func (s *scan) deleted(e fhir.Entry) (ref fhir.Reference, version uint64, ok bool) {
+	target := e.URL
+	if target == "" {
+		target = e.FullURL
+	}
+	if path, _, err := s.x.Upstream.Relative(target); err == nil {
+		target = path
+	}
+	ref, ok = fhir.ParseReference(target)
+	_, text, versioned := strings.Cut(target, "/_history/")
+	if !versioned {
+		text = strings.Trim(strings.TrimPrefix(e.ETag, "W/"), `"`)
+	}
+	version, err := strconv.ParseUint(text, 10, 63)
+	deletion := e.Method == "" || e.Method == "DELETE"
+	return ref, version, ok && deletion && err == nil && version > 1 && s.x.Definitions.IsResource(ref.Type)
 }
 
 type countingReader struct {

@@ -46,10 +46,7 @@ func (x *exchange) start() (position, error) {
 	if x.paged {
 		return x.link.At, nil
 	}
-	query, err := x.upstreamQuery(in)
-	if err != nil {
-		return position{}, err
-	}
+	query := x.upstreamQuery(in)
 	// One more than a page, to see whether there is a next one; and enough to
 	// fill a page in one go when some are hidden.
 	count := min(max(x.pageSize()+1, minUpstreamPage), x.Limits.UpstreamPage)

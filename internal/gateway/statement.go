@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"encoding/json"
-	"slices"
 	"sync"
 	"time"
 
@@ -24,21 +23,20 @@ type capabilityCache struct {
 type upstreamStatement struct {
 	FHIRVersion string `json:"fhirVersion"`
 	Rest        []struct {
-		Mode     string `json:"mode"`
-		Resource []struct {
-			Type        string `json:"type"`
-			Interaction []struct {
-				Code string `json:"code"`
-			} `json:"interaction"`
-			SearchParam []struct {
-				Name string `json:"name"`
-			} `json:"searchParam"`
-		} `json:"resource"`
+		Mode     string             `json:"mode"`
+		Resource []upstreamResource `json:"resource"`
 	} `json:"rest"`
 }
 
-// passed are the instance and type interactions that the gateway passes.
-var passed = []string{"read", "vread", "update", "delete", "history-instance", "history-type", "create", "search-type"}
+type upstreamResource struct {
+	Type        string `json:"type"`
+	Interaction []struct {
+		Code string `json:"code"`
+	} `json:"interaction"`
+	SearchParam []struct {
+		Name string `json:"name"`
+	} `json:"searchParam"`
+}
 
 // statement answers metadata with a statement of the gateway's own: what the
 // server behind can do, less what the gateway doesn't pass. Nothing of the
@@ -81,39 +79,55 @@ func (x *exchange) buildStatement(ctx context.Context) ([]byte, error) {
 
 type object = map[string]any
 
+// ownResource is what the gateway passes of one resource type.
+func (x *exchange) ownResource(r upstreamResource) object {
+	var interactions, params []object
+	for _, i := range r.Interaction {
+		if passes(r.Type, i.Code) {
+			interactions = append(interactions, object{"code": i.Code})
+		}
+	}
+	for _, p := range r.SearchParam {
+		if def, ok := x.Definitions.SearchParameter(r.Type, p.Name); ok && def.Type != "special" {
+			params = append(params, object{"name": p.Name, "type": def.Type, "definition": def.URL})
+		}
+	}
+	resource := object{
+		"type": r.Type, "versioning": "versioned-update", "readHistory": true, "updateCreate": false,
+		"conditionalCreate": false, "conditionalUpdate": false, "conditionalDelete": "not-supported", "conditionalRead": "full-support",
+	}
+	setIfAny(resource, "interaction", interactions)
+	setIfAny(resource, "searchParam", params)
+	return resource
+}
+
+// passes reports whether the gateway passes an interaction of type-restful-interaction.
+func passes(resourceType, code string) bool {
+	switch code {
+	case "create", "update":
+		return resourceType != "Subscription"
+	case "read", "vread", "delete", "history-instance", "history-type", "search-type":
+		return true
+	}
+	return false
+}
+
 func (x *exchange) ownStatement(theirs upstreamStatement) object {
 	var resources []object
 	for _, rest := range theirs.Rest {
-		if rest.Mode != "server" {
-			continue
-		}
 		for _, r := range rest.Resource {
-			if !x.Definitions.IsResource(r.Type) {
-				continue
+			if rest.Mode == "server" && x.Definitions.IsResource(r.Type) {
+				resources = append(resources, x.ownResource(r))
 			}
-			var interactions, params []object
-			for _, i := range r.Interaction {
-				if slices.Contains(passed, i.Code) && (r.Type != "Subscription" || i.Code != "create" && i.Code != "update") {
-					interactions = append(interactions, object{"code": i.Code})
-				}
-			}
-			for _, p := range r.SearchParam {
-				if def, ok := x.Definitions.SearchParameter(r.Type, p.Name); ok && def.Type != "special" {
-					params = append(params, object{"name": p.Name, "type": def.Type, "definition": def.URL})
-				}
-			}
-			resource := object{"type": r.Type, "versioning": "versioned-update", "readHistory": true, "updateCreate": false,
-				"conditionalCreate": false, "conditionalUpdate": false, "conditionalDelete": "not-supported", "conditionalRead": "full-support"}
-			setIfAny(resource, "interaction", interactions)
-			setIfAny(resource, "searchParam", params)
-			resources = append(resources, resource)
 		}
 	}
 	rest := object{
 		"mode":        "server",
 		"interaction": []object{{"code": "search-system"}, {"code": "history-system"}},
-		"security": object{"cors": false, "description": "OAuth 2.0 bearer tokens; policy decides about each request and each resource.",
-			"service": []object{{"coding": []object{{"system": "http://terminology.hl7.org/CodeSystem/restful-security-service", "code": "OAuth"}}}}},
+		"security": object{
+			"cors": false, "description": "OAuth 2.0 bearer tokens; policy decides about each request and each resource.",
+			"service": []object{{"coding": []object{{"system": "http://terminology.hl7.org/CodeSystem/restful-security-service", "code": "OAuth"}}}},
+		},
 	}
 	setIfAny(rest, "resource", resources)
 	return object{

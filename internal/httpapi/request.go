@@ -33,8 +33,10 @@ func traceID(ctx context.Context) string {
 // single are the headers that the gateway reads: a second one could be read
 // differently by another parser.
 func singleHeaders() []string {
-	return []string{"If-Match", "If-None-Match", "If-Modified-Since", "If-None-Exist", "Content-Type", "Content-Encoding",
-		"X-Act-As", "X-Purpose-Of-Use", "X-Purpose-Of-Use-Reason"}
+	return []string{
+		"If-Match", "If-None-Match", "If-Modified-Since", "If-None-Exist", "Content-Type", "Content-Encoding",
+		"X-Act-As", "X-Purpose-Of-Use", "X-Purpose-Of-Use-Reason",
+	}
 }
 
 // checkRequest refuses what would make this request mean something else to
@@ -68,12 +70,12 @@ func acceptsJSON(accept []string) bool {
 	if len(accept) == 0 {
 		return true
 	}
-	any := false
+	named := false
 	for part := range strings.SplitSeq(strings.Join(accept, ","), ",") {
 		if strings.TrimSpace(part) == "" {
 			continue
 		}
-		any = true
+		named = true
 		kind, params, err := mime.ParseMediaType(part)
 		if err != nil || strings.Trim(params["q"], "0.") == "" && params["q"] != "" {
 			continue
@@ -83,7 +85,7 @@ func acceptsJSON(accept []string) bool {
 			return true
 		}
 	}
-	return !any
+	return !named
 }
 
 // body reads a request's body, decompressed, up to the limit.

@@ -140,8 +140,8 @@ func (s *Server) serve(c echo.Context) error {
 		status = s.answerRefusal(c, err)
 	} else if err != nil {
 		s.Metrics.cut(base.Upstream)
-		s.Log.Error("answer cut", "request_id", id, "upstream", base.Upstream, "interaction", code.String(), "error", err)
-		panic(http.ErrAbortHandler) // the client must see that the answer isn't whole
+		s.Log.ErrorContext(r.Context(), "answer cut", "request_id", id, "upstream", base.Upstream, "interaction", code.String(), "error", err)
+		panic(http.ErrAbortHandler) //nolint:forbidigo // how net/http cuts a connection: the client must see that the answer isn't whole
 	}
 	if !v.served {
 		s.recordRefusal(r.Context(), v, status, err)
@@ -270,7 +270,7 @@ func (s *Server) recoverPanic(next echo.HandlerFunc) echo.HandlerFunc {
 				return
 			}
 			if e, ok := cause.(error); ok && errors.Is(e, http.ErrAbortHandler) || c.Response().Committed {
-				panic(http.ErrAbortHandler)
+				panic(http.ErrAbortHandler) //nolint:forbidigo // how net/http cuts a connection
 			}
 			s.Log.Error("panic", "request_id", c.Response().Header().Get("X-Request-Id"), "at", panicPlace())
 			err = errInternal

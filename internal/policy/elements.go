@@ -3,6 +3,7 @@ package policy
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -53,19 +54,9 @@ func compartmentRefs(defs *definitions.Definitions, resource ast.Value, compartm
 	if !inside {
 		return nil, nil
 	}
-	var ids []string
-	add := func(id string) {
-		for _, have := range ids {
-			if have == id {
-				return
-			}
-		}
-		ids = append(ids, id)
-	}
-	if typ == compartment {
-		if id, ok := member(object, "id").(ast.String); ok {
-			add(string(id))
-		}
+	ids := idSet{}
+	if id, ok := member(object, "id").(ast.String); ok && typ == compartment {
+		ids.add(string(id))
 	}
 	for _, code := range params {
 		def, ok := defs.SearchParameter(typ, code)
@@ -75,7 +66,7 @@ func compartmentRefs(defs *definitions.Definitions, resource ast.Value, compartm
 		for _, path := range def.Paths {
 			err := elements(defs, object, path, func(v ast.Value) bool {
 				if ref, ok := literalReference(v); ok && ref.Type == compartment {
-					add(ref.ID)
+					ids.add(ref.ID)
 				}
 				return false
 			})
@@ -85,6 +76,15 @@ func compartmentRefs(defs *definitions.Definitions, resource ast.Value, compartm
 		}
 	}
 	return ids, nil
+}
+
+// idSet is a few ids without repeats.
+type idSet []string
+
+func (s *idSet) add(id string) {
+	if !slices.Contains(*s, id) {
+		*s = append(*s, id)
+	}
 }
 
 // literalReference reads Reference.reference, or a canonical or uri.

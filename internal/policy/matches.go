@@ -67,46 +67,60 @@ func (p *Policy) matchesAny(resource ast.Value, code string, alternatives []stri
 	return false, nil
 }
 
-// matchToken follows R4 search.html#token: [system]|[code], code alone matches
-// any system, |code only codes without one, system| any code of the system.
+// tokenQuery is one value of a token search: [system]|[code], code alone matches
+// any system, |code only codes without one, system| any code of the system (R4
+// search.html#token).
+type tokenQuery struct {
+	system, code string
+	split        bool // there was a |
+}
+
+// is matches a pair of system and code; nil is an absent one.
+func (q tokenQuery) is(haveSystem, haveCode ast.Value) bool {
+	system, hasSystem := haveSystem.(ast.String)
+	code, hasCode := haveCode.(ast.String)
+	sameCode := hasCode && string(code) == q.code && q.code != ""
+	switch {
+	case !q.split:
+		return sameCode
+	case q.system == "":
+		return !hasSystem && sameCode
+	case q.code == "":
+		return hasSystem && string(system) == q.system
+	}
+	return hasSystem && string(system) == q.system && sameCode
+}
+
+// matchToken matches a code, boolean, string, Coding, CodeableConcept,
+// Identifier or ContactPoint.
 func matchToken(v ast.Value, want string) bool {
 	system, code, split := strings.Cut(want, "|")
+	q := tokenQuery{system: system, code: code, split: split}
 	if !split {
-		system, code = "", want
-	}
-	is := func(haveSystem, haveCode ast.Value) bool {
-		s, hasSystem := haveSystem.(ast.String)
-		c, hasCode := haveCode.(ast.String)
-		switch {
-		case !split:
-			return hasCode && string(c) == code && code != ""
-		case system == "":
-			return !hasSystem && hasCode && string(c) == code
-		case code == "":
-			return hasSystem && string(s) == system
-		}
-		return hasSystem && hasCode && string(s) == system && string(c) == code
+		q.system, q.code = "", want
 	}
 	switch v := v.(type) {
 	case ast.String:
-		return (!split || system == "") && string(v) == code
+		return (!split || system == "") && string(v) == q.code
 	case ast.Boolean:
-		return !split && v.String() == code
+		return !split && v.String() == q.code
 	case ast.Object:
-		if codings, ok := member(v, "coding").(*ast.Array); ok {
-			for i := range codings.Len() {
-				if coding, ok := codings.Elem(i).Value.(ast.Object); ok && is(member(coding, "system"), member(coding, "code")) {
-					return true
-				}
-			}
-			return false
-		}
-		if value := member(v, "value"); value != nil {
-			return is(member(v, "system"), value)
-		}
-		return is(member(v, "system"), member(v, "code"))
+		return matchTokenObject(v, q)
 	}
 	return false
+}
+
+func matchTokenObject(v ast.Object, q tokenQuery) bool {
+	if codings, ok := member(v, "coding").(*ast.Array); ok {
+		return codings.Until(func(t *ast.Term) bool {
+			coding, ok := t.Value.(ast.Object)
+			return ok && q.is(member(coding, "system"), member(coding, "code"))
+		})
+	}
+	if value := member(v, "value"); value != nil {
+		return q.is(member(v, "system"), value)
+	}
+	return q.is(member(v, "system"), member(v, "code"))
 }
 
 func matchReference(v ast.Value, want string) bool {

@@ -139,7 +139,7 @@ func (r *rule) rules(typ string, v ast.Value, path string) ([]mask.Rule, error) 
 	}
 	for _, item := range list {
 		if !r.possible.lists(typ, item) {
-			return nil, fmt.Errorf("%w: %s", ErrOutput, errNotListed)
+			return nil, fmt.Errorf("%w: %w", ErrOutput, errNotListed)
 		}
 	}
 	return maskRules(v, path)

@@ -51,9 +51,13 @@ func house() map[string]room {
 		"internal/demo/idp":             {nil, "an OpenID Connect provider like a foreign one"},
 		"internal/demo/data":            {nil, "data"},
 		"internal/demo":                 {[]string{"internal/demo/store", "internal/demo/idp", "internal/demo/data", "policies"}, "puts the demo's servers up; the gateway before them is app's"},
-		"internal/app": {[]string{"internal/access", "internal/audit", "internal/config", "internal/fhir", definitions, "internal/gateway", "internal/httpapi",
-			"internal/identity", "internal/policy", "internal/store", "internal/store/quota", "internal/upstream", "internal/upstream/credential"},
-			"the only place where the parts meet; the demo isn't one of them"},
+		"internal/app": {
+			[]string{
+				"internal/access", "internal/audit", "internal/config", "internal/fhir", definitions, "internal/gateway", "internal/httpapi",
+				"internal/identity", "internal/policy", "internal/store", "internal/store/quota", "internal/upstream", "internal/upstream/credential",
+			},
+			"the only place where the parts meet; the demo isn't one of them",
+		},
 		"cmd/fhirgate":        {[]string{"internal/app", "internal/config", "internal/demo", "internal/demo/data", "internal/policy", "internal/store"}, "the command line is thin"},
 		"policies":            {nil, "Rego, embedded"},
 		"test/arch":           {nil, ""},
