@@ -21,7 +21,7 @@ type Lookup struct {
 	// How long an answer is used again. A write that passes the gateway drops it at once.
 	TTL time.Duration `yaml:"ttl" default:"30s" min:"0s" max:"1h"`
 	// Most resources of one look-up; past it the evaluation fails.
-	MaxRows int `yaml:"max_rows" default:"1000" min:"1" max:"100000"`
+	MaxRows int `yaml:"max_rows" default:"5000" min:"1" max:"100000"`
 	// Memory for cached answers, for each upstream.
 	CacheBytes Size `yaml:"cache_bytes" default:"64MiB" min:"0B" max:"64GiB"`
 	// Time for the evaluation of `data.fhirgate.context`, look-ups included.
