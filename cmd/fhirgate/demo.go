@@ -62,12 +62,16 @@ func runDemo(ctx context.Context, out io.Writer, o demo.Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, a.Close(context.WithoutCancel(ctx))) }()
-	withdraw, err := d.Announce(o.Dir)
-	if err != nil {
-		return err
-	}
-	defer withdraw()
-	err = a.Run(ctx, func(net.Addr) { introduce(out, d) })
+	withdraw := func() {}
+	defer func() { withdraw() }()
+	// Announced only once it listens: another demo may have the port.
+	err = a.Run(ctx, func(net.Addr) {
+		if withdraw, err = d.Announce(o.Dir); err != nil {
+			_, _ = fmt.Fprintln(out, "fhirgate demo token won't work:", err)
+			withdraw = func() {}
+		}
+		introduce(out, d)
+	})
 	if errors.Is(err, os.ErrPermission) || err != nil && ctx.Err() == nil {
 		return nextStep(err, "`fhirgate demo --listen 127.0.0.1:9090` takes another port")
 	}
@@ -99,12 +103,11 @@ func selfCommand() string {
 	return "fhirgate"
 }
 
-func running(cmd *cobra.Command) (demo.State, error) {
+func running() (demo.State, error) {
 	s, err := demo.Running()
 	if err != nil {
 		return s, nextStep(err, "start one with `fhirgate demo` (or `make demo`) in another terminal")
 	}
-	_ = cmd
 	return s, nil
 }
 
@@ -114,7 +117,7 @@ func demoTokenCommand() *cobra.Command {
 		Short: "Print a bearer token of the running demo for a person",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := running(cmd)
+			s, err := running()
 			if err != nil {
 				return err
 			}
@@ -148,7 +151,7 @@ func demoPeopleCommand() *cobra.Command {
 		Short: "List the people of the running demo",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := running(cmd)
+			s, err := running()
 			if err != nil {
 				return err
 			}
