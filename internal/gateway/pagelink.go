@@ -47,7 +47,14 @@ func newPageSealer(key []byte) (*pageSealer, error) {
 
 var errSeal = errors.New("page link can't be opened")
 
+// sealBlock is what the length of a link is rounded up to: how many digits a
+// position has would tell of hidden rows.
+const sealBlock = 256
+
 func (s *pageSealer) seal(plain, bound []byte) string {
+	for len(plain)%sealBlock != 0 {
+		plain = append(plain, ' ') // white space means nothing in JSON
+	}
 	nonce := make([]byte, s.aead.NonceSize())
 	_, _ = rand.Read(nonce) // never fails: crypto/rand ends the program instead
 	return base64.RawURLEncoding.EncodeToString(s.aead.Seal(nonce, nonce, plain, bound))
