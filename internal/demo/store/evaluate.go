@@ -9,9 +9,6 @@ import (
 	"github.com/fhirgate/fhirgate/internal/fhir/wire"
 )
 
-// epoch stands for the time where a value is only checked.
-var epoch = time.Unix(0, 0)
-
 // seeker evaluates criteria for one request. The caller of its methods holds the store's lock.
 type seeker struct {
 	s    *Store

@@ -190,3 +190,42 @@ func TestInteractionsLikeHAPI(t *testing.T) {
 		}
 	}
 }
+
+// TestPagesLikeHAPI walks through the same result on both servers: the same rows, links and totals on every page.
+func TestPagesLikeHAPI(t *testing.T) {
+	t.Parallel()
+	hapi := &server{t: t, base: peers.HAPI(t)}
+	mine := start(t, store.Options{BasePath: "/fhir"})
+	prefix := runPrefix(t)
+	var entries []string
+	for i := range 30 {
+		id := fmt.Sprintf("%s%02d", prefix, i)
+		entries = append(entries, entryOf("", "PUT", "Patient/"+id, "", `{"resourceType":"Patient","id":"`+id+`","identifier":[{"system":"urn:run","value":"`+prefix+`"}]}`))
+	}
+	for _, s := range []*server{mine, hapi} {
+		s.want(200, "POST", "", bundleOf("transaction", entries...))
+	}
+	walk := func(s *server, query string) string {
+		var out strings.Builder
+		next := "/Patient?_sort=_id&identifier=urn:run%7C" + prefix + query
+		for pages := 0; next != "" && pages < 12; pages++ {
+			b := s.want(200, "GET", next, "").bundle(t)
+			total := "none"
+			if b.Total != nil {
+				total = fmt.Sprint(*b.Total)
+			}
+			fmt.Fprintf(&out, "total %s previous %t:", total, b.link("previous") != "")
+			for _, ref := range b.refs("") {
+				out.WriteString(" " + strings.TrimPrefix(ref, "Patient/"+prefix))
+			}
+			out.WriteString("\n")
+			next = b.link("next")
+		}
+		return out.String()
+	}
+	for _, query := range []string{"", "&_count=5", "&_count=13", "&_count=14", "&_count=30", "&_count=7&_total=accurate", "&_count=7&_total=none", "&_count=0", "&_summary=count", "&_count=29"} {
+		if a, b := walk(mine, query), walk(hapi, query); a != b {
+			t.Errorf("%q\n%sHAPI\n%s", query, a, b)
+		}
+	}
+}

@@ -18,6 +18,9 @@ const (
 	maxFrame    = 1 << 30 // bytes; a longer length is damage
 )
 
+// ErrInUse says that another process, or another Store of this one, has the directory open.
+var ErrInUse = errors.New("the directory is in use")
+
 var (
 	errJournalClosed  = errors.New("journal is closed")
 	errJournalDamaged = errors.New("journal is damaged before its end")
@@ -45,6 +48,9 @@ func openJournal(dir string, replay func(frame []byte) error) (*journal, error) 
 	file, err := os.OpenFile(filepath.Join(dir, journalName), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
+	}
+	if err := lock(file); err != nil {
+		return nil, errors.Join(fmt.Errorf("%w: %w", ErrInUse, err), file.Close())
 	}
 	end, err := replayFrames(file, replay)
 	if err == nil {

@@ -125,6 +125,21 @@ func TestTornTail(t *testing.T) {
 	}
 }
 
+func TestOneAtATime(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := reopen(t, dir)
+	if _, err := Open(dir, Options{}); !errors.Is(err, ErrInUse) {
+		t.Errorf("opened twice: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := reopen(t, dir).Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestDamageIsNotATornTail(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -148,7 +163,7 @@ func TestDamageIsNotATornTail(t *testing.T) {
 	}
 }
 
-// TestCommitsShareASync: many writers at once, and all of them are there after a reopen.
+// TestConcurrentCommits: many writers at once, and all of them are there after a reopen.
 func TestConcurrentCommits(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -170,13 +170,12 @@ func rangeQuantity(value []byte) quantity {
 	return q
 }
 
-// prefixes are those of ordered values (FHIR R4 search.html#prefix).
-var prefixes = []string{"eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"}
-
+// cutPrefix takes the prefix of an ordered value off (FHIR R4 search.html#prefix).
 func cutPrefix(value string) (prefix, rest string) {
-	for _, p := range prefixes {
-		if r, ok := strings.CutPrefix(value, p); ok {
-			return p, r
+	if len(value) > 2 {
+		switch value[:2] {
+		case "eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap":
+			return value[:2], value[2:]
 		}
 	}
 	return "eq", value

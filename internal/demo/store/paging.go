@@ -2,6 +2,7 @@ package store
 
 import (
 	"crypto/rand"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -20,21 +21,26 @@ type paging struct {
 	size    int
 	shape   shape
 	total   string // _total
+	asked   int    // _count, -1 when the client gave none
 	self    string
 }
 
-// tellsTotal says whether a page has the total. As in HAPI that's when it's asked for, and when it's cheap: HAPI looks for
-// the first 13 matches, then 503, then 2003, and knows the total when it has found fewer than it looked for.
+// tellsTotal says whether the page that ends at end has the total. As in HAPI that's when it's asked for, on the last page,
+// and when HAPI would know: it looks for matches in passes, each up to a threshold or one more than the client's _count,
+// and has the total when a pass, the first or one that an earlier page needed, found fewer than it looked for.
 func (p *paging) tellsTotal(end int) bool {
-	switch {
-	case p.total == "none":
-		return false
-	case p.total != "" || p.size == 0 || p.shape.count:
+	length := len(p.matches)
+	if p.total == "accurate" || p.total == "estimate" || p.size == 0 || p.shape.count || end >= length {
 		return true
 	}
-	for _, threshold := range []int{13, 503, 2003} {
-		if end <= threshold {
-			return len(p.matches) < threshold
+	loaded := 0
+	for pass, threshold := range []int{13, 503, 2003, math.MaxInt} {
+		limit := max(threshold, p.asked+1+loaded)
+		if length < limit {
+			return pass == 0 || loaded < end-p.size
+		}
+		if loaded = limit; end <= loaded {
+			return false
 		}
 	}
 	return true

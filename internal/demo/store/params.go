@@ -28,8 +28,9 @@ type paramCache struct{ byName sync.Map }
 // param returns a parameter; nil when the type has none of that name, or none that this server can evaluate.
 func (s *Store) param(typ, code string) *param {
 	key := typ + "?" + code
-	if p, ok := s.params.byName.Load(key); ok {
-		return p.(*param)
+	if known, ok := s.params.byName.Load(key); ok {
+		p, _ := known.(*param)
+		return p
 	}
 	def, ok := s.defs.SearchParameter(typ, code)
 	if !ok || !def.Mapped || def.Type == "special" {
@@ -45,8 +46,8 @@ func (s *Store) param(typ, code string) *param {
 			p.paths = append(p.paths, compilePath(s.defs, path))
 		}
 	}
-	cached, _ := s.params.byName.LoadOrStore(key, p)
-	return cached.(*param)
+	s.params.byName.Store(key, p)
+	return p
 }
 
 // compileComposite makes the groups of a composite: its expression says from which elements the parts are taken.

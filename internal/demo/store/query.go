@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 )
 
 // query is a search of one or more types, parsed.
@@ -34,8 +35,14 @@ type link struct {
 	next *criterion
 }
 
-// resultParameters say how to answer, not what to find.
-var resultParameters = []string{"_sort", "_count", "_include", "_revinclude", "_summary", "_elements", "_total", "_format", "_pretty", "_type", "_contained", "_containedType"}
+// saysHow tells the parameters that say how to answer from those that say what to find.
+func saysHow(name string) bool {
+	switch name {
+	case "_sort", "_count", "_include", "_revinclude", "_summary", "_elements", "_total", "_format", "_pretty", "_type", "_contained", "_containedType":
+		return true
+	}
+	return false
+}
 
 // parseQuery reads the parameters of a search. typ "" is a search of all types, or of those in _type.
 func (s *Store) parseQuery(req *request, typ string) (*query, error) {
@@ -88,7 +95,7 @@ func (s *Store) parseCriteria(types []string, params url.Values) (map[string][]*
 	out := map[string][]*criterion{}
 	for name, values := range params {
 		base, _, _ := strings.Cut(name, ":")
-		if slices.Contains(resultParameters, base) {
+		if saysHow(base) {
 			continue
 		}
 		for _, typ := range types {
@@ -184,7 +191,7 @@ func (c *criterion) check(s *Store) error {
 func (p *param) checkValue(value string) (err error) {
 	switch p.def.Type {
 	case "date":
-		_, err = dateTest(value, epoch)
+		_, err = dateTest(value, time.Time{})
 	case "number", "quantity":
 		_, err = quantityTest(value)
 	case "composite":

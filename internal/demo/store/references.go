@@ -16,14 +16,14 @@ type referrers struct {
 	to map[string][]*record // target as Type/id
 }
 
-var referenceKey = []byte(`"reference":"`)
+const referenceKey = `"reference":"`
 
 // references gives the text of each Reference.reference in a compact resource. The bytes searched for can't be part of a
 // string: a quote inside of one is escaped.
 func references(raw []byte) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for {
-			i := bytes.Index(raw, referenceKey)
+			i := bytes.Index(raw, []byte(referenceKey))
 			if i < 0 {
 				return
 			}

@@ -19,7 +19,10 @@ func (s *Store) search(req *request, typ, owner, ownerID string) (*answer, error
 	matches := s.run(q, req.base)
 	s.order(q, matches)
 	p := &paging{
-		matches: matches, include: q.include, size: q.size, shape: q.shape, total: q.total, self: req.self(),
+		matches: matches, include: q.include, size: q.size, shape: q.shape, total: q.total, asked: q.size, self: req.self(),
+	}
+	if !req.params.Has("_count") {
+		p.asked = -1
 	}
 	return s.page(req, p, 0, q.size)
 }

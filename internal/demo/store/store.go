@@ -133,8 +133,8 @@ func (r *record) number() int { return len(r.versions) }
 func (r *record) reference() string { return r.shelf.name + "/" + r.id }
 
 // Open returns a store with the state kept in dir, which is made when it's absent; dir "" keeps everything in memory only.
-// A journal that ends in the middle of a write, as after a crash, is cut back to its last whole one. Two processes must
-// not open the same dir.
+// A journal that ends in the middle of a write, as after a crash, is cut back to its last whole one.
+// The error is [ErrInUse] when something else has the dir open.
 func Open(dir string, opts Options) (*Store, error) {
 	s := &Store{
 		opts:    opts.withDefaults(),

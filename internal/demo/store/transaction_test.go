@@ -3,6 +3,7 @@ package store_test
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/fhirgate/fhirgate/internal/demo/store"
@@ -107,6 +108,51 @@ func TestTransactionDeletesTogether(t *testing.T) {
 	s.want(200, "POST", "", bundleOf("transaction", entryOf("", "DELETE", "Patient/a", "", ""), entryOf("", "DELETE", "Basic?code:text=b", "", "")))
 	s.want(410, "GET", "/Patient/a", "")
 	s.want(410, "GET", "/Basic/b", "")
+}
+
+// TestTransactionsAreSeenWhole: while transactions give two patients the same language, no reader sees two languages.
+func TestTransactionsAreSeenWhole(t *testing.T) {
+	t.Parallel()
+	s := start(t, store.Options{})
+	pair := func(language string) string {
+		one := func(id string) string {
+			return entryOf("", "PUT", "Patient/"+id, "", fmt.Sprintf(`{"resourceType":"Patient","id":%q,"communication":[{"language":{"coding":[{"code":%q}]}}]}`, id, language))
+		}
+		return bundleOf("transaction", one("a"), one("b"))
+	}
+	s.want(200, "POST", "", pair("start"))
+	var writers, readers sync.WaitGroup
+	done := make(chan struct{})
+	for w := range 2 {
+		writers.Go(func() {
+			for i := range 50 {
+				s.do("POST", "", pair(fmt.Sprintf("l%d-%d", w, i)))
+			}
+		})
+	}
+	for range 2 {
+		readers.Go(func() {
+			for n := 0; ; n++ {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				b := s.do("GET", "/Patient?_sort=language&_id=a,b", "").bundle(t)
+				if len(b.Entry) != 2 || fmt.Sprint(b.Entry[0].Resource["communication"]) != fmt.Sprint(b.Entry[1].Resource["communication"]) {
+					t.Errorf("saw %+v", b.Entry)
+					return
+				}
+				if got := len(s.do("GET", fmt.Sprintf("/Patient?language=l0-%d", n%50), "").bundle(t).Entry); got == 1 {
+					t.Error("found half of a transaction")
+					return
+				}
+			}
+		})
+	}
+	writers.Wait()
+	close(done)
+	readers.Wait()
 }
 
 func TestBatch(t *testing.T) {
