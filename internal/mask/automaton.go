@@ -243,119 +243,40 @@ func (m *Mask) displayActs(n *node) []listAction {
 }
 
 // addReferences makes references to resources whose ids are pseudonymised
-// pseudonymous themselves.
+// pseudonymous themselves. Where another rule changes by what a reference tells
+// its target, all are: from what is left it couldn't be told a second time.
 func (m *Mask) addReferences(e *edge) {
+	told := !m.changesTarget(e.base.states)
+	for _, c := range e.conds {
+		told = told && !m.changesTarget(c.effect.states)
+	}
 	for _, l := range m.lists {
-		for _, s := range l.starts {
-			p := m.patterns[s.at.pattern()]
-			if isResourceID(path{segments: p.segments}) {
-				types := l.ids
-				e.addCondition(conditional{
-					holds:  func(value []byte) bool { return refersTo(m.defs, value, types) },
-					effect: effect{states: p.parts["Reference"]},
-				})
-				break
-			}
+		i := slices.IndexFunc(l.starts, func(s start) bool {
+			return isResourceID(path{segments: m.patterns[s.at.pattern()].segments})
+		})
+		if i < 0 {
+			continue
 		}
+		types, follow := l.ids, effect{states: m.patterns[l.starts[i].at.pattern()].parts["Reference"]}
+		if !told {
+			e.base.add(follow)
+			continue
+		}
+		e.addCondition(conditional{
+			holds:  func(value []byte) bool { return refersTo(m.defs, value, types) },
+			effect: follow,
+		})
 	}
 }
 
-// outcome decides about one value of the element.
-func (e *edge) outcome(value []byte) *outcome {
-	if e.fixed != nil {
-		return e.fixed
-	}
-	bits := e.bits(value)
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	o, ok := e.outcomes[bits]
-	if !ok {
-		if e.outcomes == nil || len(e.outcomes) == maxOutcomes {
-			e.outcomes = map[uint64]*outcome{}
-		}
-		o = e.decide(e.from.mask, bits)
-		e.outcomes[bits] = o
-	}
-	return o
-}
-
-// bits says which conditions hold for a value.
-func (e *edge) bits(value []byte) uint64 {
-	var bits uint64
-	for i, c := range e.conds {
-		if c.holds(value) {
-			bits |= 1 << i
-		}
-	}
-	return bits
-}
-
-// decide joins what the lists say.
-func (e *edge) decide(m *Mask, bits uint64) *outcome {
-	var all effect
-	all.add(e.base)
-	for i, c := range e.conds {
-		if bits&(1<<i) != 0 {
-			all.add(c.effect)
-		}
-	}
-	held := e.from.held
-	acts := make([]*action, len(m.lists))
-	for i := range acts {
-		if held&(1<<i) != 0 {
-			acts[i] = &action{kind: Remove, order: 0}
-		}
-	}
-	for _, a := range all.acts {
-		held |= 1 << a.list
-		if old := acts[a.list]; old == nil || a.action.stricter(old) {
-			acts[a.list] = a.action
-		}
-	}
-	modifier := e.from.modifier || e.element.Modifier
-	if act := joined(acts); act != nil {
-		readable := e.element.Name == "text" || e.element.Name == "display"
-		return &outcome{action: act, refused: modifier && !readable && !act.part && act.kind != Pseudonymize}
-	}
-	return &outcome{next: m.node(nodeSpec{
-		typeName: e.typeName, states: all.states, held: held &^ 1, modifier: modifier, narrative: e.narrativeBelow(),
-		resource: e.kind == definitions.Resource,
-	})}
-}
-
-// narrativeBelow says whether narratives inside of the element go.
-func (e *edge) narrativeBelow() bool {
-	return e.from.narrative && (e.kind == definitions.Resource || e.typeName == compositionSection || carriesResources(e.typeName))
-}
-
-const compositionSection = "Composition.section"
-
-// carriesResources says whether elements of the type have whole resources in
-// them.
-func carriesResources(typeName string) bool {
-	switch typeName {
-	case "Bundle.entry", "Bundle.entry.response", "Parameters.parameter":
-		return true
-	}
-	return false
-}
-
-// joined is the action that the restrictions (acts[0]) and grants agree on, nil
-// for none.
-func joined(acts []*action) *action {
-	var granted *action
-	for _, a := range acts[1:] {
-		if a == nil {
-			return acts[0]
-		}
-		if granted == nil || granted.stricter(a) {
-			granted = a
-		}
-	}
-	if acts[0] == nil || granted != nil && granted.stricter(acts[0]) {
-		return granted
-	}
-	return acts[0]
+// changesTarget says whether one of the states masks a Reference's reference or
+// type in another way than with a pseudonym.
+func (m *Mask) changesTarget(states []state) bool {
+	return slices.ContainsFunc(states, func(s state) bool {
+		p := m.patterns[s.pattern()]
+		name := p.segments[s.segment()].name
+		return name == "type" || name == "reference" && p.action.kind != Pseudonymize
+	})
 }
 
 type nodeSpec struct {

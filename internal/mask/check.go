@@ -149,11 +149,7 @@ func checkTargets(defs *definitions.Definitions, targets []found, act *action, i
 		case f.parent.Name == "Extension" && f.element.Name == "url":
 			return fmt.Errorf("%w: an extension's url", ErrUnmaskable)
 		}
-		ok, err := act.fits(defs, f)
-		if err != nil {
-			return err
-		}
-		fits = fits || ok
+		fits = fits || act.fits(defs, f)
 	}
 	if !fits {
 		return fmt.Errorf("%w: %s on %s.%s", ErrAction, act.kind, targets[0].parent.Name, targets[0].element.Name)
@@ -161,36 +157,31 @@ func checkTargets(defs *definitions.Definitions, targets []found, act *action, i
 	return nil
 }
 
-// fits says whether the action can do its work on an element; where a path names
-// several it must on one. The error is for values which would make a resource
-// that isn't FHIR.
-func (a *action) fits(defs *definitions.Definitions, f found) (bool, error) {
+// fits says whether the action can do its work on an element. Where a path names
+// several it must on one; it removes the others.
+func (a *action) fits(defs *definitions.Definitions, f found) bool {
 	_, hasParts := partsOf[a.kind][f.typeName]
 	switch a.kind {
 	case Remove:
-		return true, nil
+		return true
 	case Replace:
-		return fitsType(defs, a.value, f.typeName), nil
+		return fitsType(defs, a.value, f.typeName)
 	case Hash:
-		return hasParts || isHashable(f.typeName) && !isReferenceText(f), nil
+		return hasParts || isHashable(f.typeName) && !isReferenceText(f)
 	case Truncate:
 		if a.extent.date == 0 {
-			return isText(f.typeName) && !isReferenceText(f), nil
+			return isText(f.typeName) && !isReferenceText(f)
 		}
-		return hasParts || isDate(f.typeName), nil
+		return hasParts || isDate(f.typeName)
 	case Generalize:
-		for _, v := range a.outputs() {
-			if !fitsType(defs, v, f.typeName) {
-				return false, nil
-			}
-		}
 		t, ok := defs.Type(f.typeName)
-		return ok && t.Kind == definitions.Primitive && !isReferenceText(f), nil
+		return ok && t.Kind == definitions.Primitive && !isReferenceText(f) &&
+			!slices.ContainsFunc(a.outputs(), func(v []byte) bool { return !fitsType(defs, v, f.typeName) })
 	case Pseudonymize:
 		isID := f.parent.Kind == definitions.Resource && f.element.Name == "id"
-		return hasParts || isID || isReferenceText(f) || isIdentifierValue(f), nil
+		return hasParts || isID || isReferenceText(f) || isIdentifierValue(f)
 	}
-	return false, nil
+	return false
 }
 
 func isReferenceText(f found) bool {

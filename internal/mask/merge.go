@@ -213,6 +213,11 @@ func (g *merger) element(n *node, gr *group) []part {
 	if first.dead() {
 		return gr.incoming
 	}
+	if first.required() && len(gr.incoming) == 0 {
+		// What is hidden in it would be left, and shown as masked.
+		g.ambiguous = true
+		return nil
+	}
 	return g.single(first, partOf(gr.stored, all[0].name), partOf(gr.view, all[0].name), partOf(gr.incoming, all[0].name))
 }
 

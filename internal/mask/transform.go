@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"fmt"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/fhirgate/fhirgate/internal/fhir/definitions"
 	"github.com/fhirgate/fhirgate/internal/fhir/wire"
@@ -15,14 +14,17 @@ import (
 // is nothing.
 func (w *walker) transform(e *edge, act *action, value []byte) (out []byte, ok bool, err error) {
 	text, isText := wire.String(value)
+	if e.parent == nil || !act.fits(w.mask.defs, found{parent: e.parent, element: e.element, typeName: e.typeName}) {
+		return nil, false, nil
+	}
 	switch act.kind {
 	case Remove:
 		return nil, false, nil
 	case Replace:
-		return act.value, fitsType(w.mask.defs, act.value, e.typeName), nil
+		return act.value, true, nil
 	case Generalize:
 		out, ok = act.generalize(value)
-		return out, ok && fitsType(w.mask.defs, out, e.typeName), nil
+		return out, ok, nil
 	case Truncate, Hash, Pseudonymize:
 	}
 	if !isText {
@@ -32,7 +34,7 @@ func (w *walker) transform(e *edge, act *action, value []byte) (out []byte, ok b
 	case Truncate:
 		text, ok = act.extent.truncate(text, e.typeName)
 	case Hash:
-		text, ok, err = w.hash(text, e.typeName)
+		text, ok, err = w.hash(text)
 	case Pseudonymize:
 		text, ok, err = w.pseudonym(e, text)
 	case Remove, Replace, Generalize:
@@ -61,9 +63,6 @@ func (a *action) generalize(value []byte) (out []byte, ok bool) {
 // truncate shortens a text; ok is false when it isn't what is to be shortened.
 func (x extent) truncate(text, typeName string) (string, bool) {
 	if x.date == 0 {
-		if !isText(typeName) {
-			return "", false
-		}
 		points := 0
 		for i := range text {
 			if points == x.points {
@@ -71,9 +70,9 @@ func (x extent) truncate(text, typeName string) (string, bool) {
 			}
 			points++
 		}
-		return text, utf8.ValidString(text)
+		return text, true
 	}
-	if !isDate(typeName) || !startsAsDate(text) {
+	if !startsAsDate(text) {
 		return "", false
 	}
 	if typeName == "instant" {
@@ -110,12 +109,9 @@ const (
 
 // hash is the keyed hash of a text. It ends in a proof that it was made with the
 // key: a text that carries one is a hash already, and none other passes for it.
-func (w *walker) hash(text, typeName string) (string, bool, error) {
+func (w *walker) hash(text string) (string, bool, error) {
 	if w.keys == nil || len(w.keys.Hash) < minKeyBytes {
 		return "", false, fmt.Errorf("hash: %w", ErrKeys)
-	}
-	if !isHashable(typeName) {
-		return "", false, nil
 	}
 	if w.keys.isHash(text) {
 		return text, true, nil
@@ -146,8 +142,6 @@ func (w *walker) pseudonym(e *edge, text string) (string, bool, error) {
 	p := w.keys.Pseudonym
 	f := found{parent: e.parent, element: e.element, typeName: e.typeName}
 	switch {
-	case e.parent == nil:
-		return "", false, nil
 	case isReferenceText(f):
 		return pseudonymousReference(w.mask.defs, p, text)
 	case isIdentifierValue(f):

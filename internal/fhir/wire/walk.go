@@ -162,11 +162,14 @@ func SkipString(b []byte, i int) int {
 		if n < 0 {
 			return len(b)
 		}
-		escape := bytes.IndexByte(b[i:i+n], '\\')
-		if escape < 0 {
-			return i + n + 1
+		// The quote is looked for once, however many escapes stand before it.
+		for quote := i + n; i <= quote; {
+			escape := bytes.IndexByte(b[i:quote], '\\')
+			if escape < 0 {
+				return quote + 1
+			}
+			i += escape + 2
 		}
-		i += escape + 2
 	}
 	return len(b)
 }
