@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/fhirgate/fhirgate/internal/fhir/definitions"
@@ -510,4 +511,25 @@ func TestApplyRefuses(t *testing.T) {
 			t.Errorf("%s: %v, want %v", doc, err, ErrModifier)
 		}
 	}
+}
+
+func TestApplyConcurrently(t *testing.T) {
+	m := compile(t, "Patient", remove(t, "**.text", "Patient.identifier.where(system='http://hl7.org/fhir/sid/us-ssn').value"))
+	k := testKeys(t)
+	doc := []byte(benchPatient(1))
+	want, err := compile(t, "Patient", remove(t, "**.text", "Patient.identifier.where(system='http://hl7.org/fhir/sid/us-ssn').value")).Apply(nil, doc, k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var group sync.WaitGroup
+	for range 8 {
+		group.Go(func() {
+			for range 20 {
+				if got, err := m.Apply(nil, doc, k); err != nil || !bytes.Equal(got, want) {
+					t.Errorf("%v, %s", err, got)
+				}
+			}
+		})
+	}
+	group.Wait()
 }
