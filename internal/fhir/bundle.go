@@ -22,8 +22,12 @@ type BundleLimits struct {
 	MaxDepth int // levels of nesting
 }
 
-// maxHead bounds the members of a Bundle besides entry.
-const maxHead = 1 << 20
+// maxHead bounds one member of a Bundle besides entry, in bytes, and maxMembers
+// how many a Bundle may have; R4 knows about ten.
+const (
+	maxHead    = 1 << 20
+	maxMembers = 64
+)
 
 // Entry is one entry of a Bundle. Its slices are valid until the next call.
 type Entry struct {
@@ -148,7 +152,7 @@ func (b *BundleReader) key() (string, error) {
 		return "", err
 	}
 	key, ok := wire.String(raw)
-	if !ok || b.seen[key] {
+	if !ok || b.seen[key] || len(b.seen) == maxMembers {
 		return "", ErrNotBundle
 	}
 	b.seen[key] = true

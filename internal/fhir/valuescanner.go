@@ -1,6 +1,7 @@
 package fhir
 
 import (
+	"bytes"
 	"errors"
 	"io"
 )
@@ -85,31 +86,25 @@ func (s *valueScanner) end() error {
 	return err
 }
 
-// value consumes one value of at most max bytes. The slice is valid until the
+// value consumes one value of at most limit bytes. The slice is valid until the
 // next call of any method.
 func (s *valueScanner) value(limit int) ([]byte, error) {
 	if _, err := s.nonSpace(); err != nil {
 		return nil, err
 	}
 	start, i := s.pos, s.pos
-	var state valueState
+	state := valueState{maxDepth: s.maxDepth}
 	for {
-		end := min(len(s.buf), start+limit+1)
-		for ; i < end; i++ {
-			done, consumed, err := state.step(s.buf[i], s.maxDepth)
-			if err != nil {
-				return nil, err
-			}
-			if done {
-				if consumed {
-					i++
-				}
-				s.pos = i
-				return s.buf[start:i], nil
-			}
-		}
-		if i-start > limit {
+		n, done, err := state.run(s.buf[i:min(len(s.buf), start+limit+1)])
+		i += n
+		switch {
+		case err != nil:
+			return nil, err
+		case i-start > limit:
 			return nil, ErrTooLarge
+		case done:
+			s.pos = i
+			return s.buf[start:i], nil
 		}
 		shift, err := s.fill(start)
 		if err != nil {
@@ -119,58 +114,122 @@ func (s *valueScanner) value(limit int) ([]byte, error) {
 	}
 }
 
-// valueState follows one JSON value byte by byte.
+// valueState follows one JSON value through the pieces in which it comes.
 type valueState struct {
-	depth            int
-	inString, escape bool
-	scalar           bool
+	maxDepth, depth          int
+	text, escape, scalarByte bool
 }
 
-// step takes one byte. done says that the value is complete; consumed whether c
-// belongs to it.
-func (v *valueState) step(c byte, maxDepth int) (done, consumed bool, err error) {
-	if v.inString {
+// run goes on through b: n bytes of it belong to the value, and done says that
+// it is complete.
+func (v *valueState) run(b []byte) (n int, done bool, err error) {
+	for n < len(b) {
 		switch {
-		case v.escape:
-			v.escape = false
-		case c == '\\':
-			v.escape = true
-		case c == '"':
-			v.inString = false
-			return v.depth == 0, true, nil
+		case v.text:
+			n += v.string(b[n:])
+			if !v.text && v.depth == 0 {
+				return n, true, nil
+			}
+			continue
+		case v.depth > 0:
+			for n < len(b) && !structural[b[n]] {
+				n++
+			}
+			if n == len(b) {
+				return n, false, nil
+			}
+		case v.scalarByte:
+			if !isScalar(b[n]) {
+				return n, true, nil
+			}
+			n++
+			continue
 		}
-		return false, false, nil
+		if err := v.open(b[n]); err != nil {
+			return n, false, err
+		}
+		n++
+		if v.depth == 0 && !v.text && !v.scalarByte {
+			return n, true, nil
+		}
 	}
-	switch c {
-	case '"':
-		if v.scalar {
-			return false, false, ErrNotBundle
+	return n, false, nil
+}
+
+// structural marks the bytes that matter between strings.
+var structural = [256]bool{'"': true, '{': true, '}': true, '[': true, ']': true} //nolint:gochecknoglobals // a constant table
+
+// open takes a byte that begins or ends something.
+func (v *valueState) open(c byte) error {
+	switch {
+	case c == '"':
+		v.text = true
+	case c == '{' || c == '[':
+		if v.depth++; v.maxDepth > 0 && v.depth > v.maxDepth {
+			return ErrNotBundle
 		}
-		v.inString = true
-	case '{', '[':
-		v.depth++
-		if maxDepth > 0 && v.depth > maxDepth || v.scalar {
-			return false, false, ErrNotBundle
-		}
-	case '}', ']':
-		if v.scalar && v.depth == 0 {
-			return true, false, nil
-		}
+	case v.depth > 0: // '}' or ']'
 		v.depth--
-		if v.depth < 0 {
-			return false, false, ErrNotBundle
-		}
-		return v.depth == 0, true, nil
-	case ',', ' ', '\t', '\r', '\n', ':':
-		if v.depth > 0 {
-			return false, false, nil
-		}
-		if !v.scalar {
-			return false, false, ErrNotBundle
-		}
-		return true, false, nil
+	case isScalar(c):
+		v.scalarByte = true
 	default:
-		v.scalar = v.scalar || v.depth == 0
+		return ErrNotBundle
 	}
-	return false, false, nil
+	return nil
+}
+
+// shortText is how many bytes of a string are looked at one by one before a
+// search that is faster for long ones takes over.
+const shortText = 32
+
+// textWindow bounds that search, so that a text full of escapes isn't looked
+// through to its end for each of them.
+const textWindow = 256
+
+// plainLength is how many bytes come before the first quote or escape.
+func plainLength(b []byte) int {
+	if n := bytes.IndexByte(b, '"'); n >= 0 {
+		b = b[:n]
+	}
+	if n := bytes.IndexByte(b, '\\'); n >= 0 {
+		return n
+	}
+	return len(b)
+}
+
+// string goes on through a string and gives how many bytes of b belong to it.
+func (v *valueState) string(b []byte) int {
+	i := 0
+	if v.escape && len(b) > 0 {
+		v.escape = false
+		i++
+	}
+	for i < len(b) {
+		for end := min(i+shortText, len(b)); i < end && b[i] != '"' && b[i] != '\\'; {
+			i++
+		}
+		if i < len(b) && b[i] != '"' && b[i] != '\\' {
+			i += plainLength(b[i:min(i+textWindow, len(b))])
+			if i < len(b) && b[i] != '"' && b[i] != '\\' {
+				continue
+			}
+		}
+		switch {
+		case i == len(b):
+			return i
+		case b[i] == '"':
+			v.text = false
+			return i + 1
+		}
+		if i += 2; i > len(b) { // the escaped byte comes with the next piece
+			v.escape = true
+			return len(b)
+		}
+	}
+	return i
+}
+
+// isScalar reports whether c can be part of a number or a literal.
+func isScalar(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c == '-' || c == '+' || c == '.'
 }
