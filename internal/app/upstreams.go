@@ -69,12 +69,13 @@ func (a *App) openUpstream(ctx context.Context, u config.Upstream) (*upstreamPar
 			Stated: u.Writes.IfMatch == "honoured", Ignored: u.Writes.Ignored, AcceptsRace: u.Writes.AcceptsRace,
 		}),
 		Quota: &quotas{limiter: a.limiter, upstream: u.Name, journal: a.journal}, Journal: a.journal, Written: lookups.Written,
-		Limits: gatewayLimits(u.Limits), PageKey: pageKey, Clock: a.clock, Version: Version,
+		Limits: gatewayLimits(u.Limits), PageKey: pageKey, OAuth: a.oauth(u.Name), Clock: a.clock, Version: Version,
 	})
 	if err != nil {
 		return nil, err
 	}
 	parts.base = publicBase(a.config, u, g)
+	parts.base.SMART = a.smart(u.Name)
 	return parts, nil
 }
 
@@ -191,5 +192,29 @@ func identityIssuer(i config.Issuer) identity.Issuer {
 		URL: i.URL, Preset: i.Preset, JWKSURL: i.JWKSURL, AllowHTTP: i.Plaintext, FHIRBases: i.FHIRBases, Algorithms: i.Algorithms,
 		ClockSkew: i.ClockSkew, Tenants: i.Tenants, ScopesRequired: i.ScopesRequired, RequireAccessTokenMarker: i.RequireAccessTokenMarker,
 		ScopeMap: i.ScopeMap, DottedScopes: i.DottedScopes, RoleClients: i.RoleClients, Claims: identity.Claims(i.Claims), Clients: clients,
+	}
+}
+
+// oauth gives the endpoints of the upstream's authorization server.
+func (a *App) oauth(name string) func() (authorize, token string) {
+	return func() (string, string) {
+		m, _ := a.auth.Metadata(name)
+		return m.AuthorizationEndpoint, m.TokenEndpoint
+	}
+}
+
+// smart gives the SMART configuration of the upstream's base. Its capabilities
+// are those that the gateway itself has: enforcing scopes.
+func (a *App) smart(name string) func() *httpapi.SMARTConfiguration {
+	return func() *httpapi.SMARTConfiguration {
+		m, ok := a.auth.Metadata(name)
+		if !ok {
+			return nil
+		}
+		return &httpapi.SMARTConfiguration{
+			AuthorizationEndpoint: m.AuthorizationEndpoint, TokenEndpoint: m.TokenEndpoint, RevocationEndpoint: m.RevocationEndpoint,
+			IntrospectionEndpoint: m.IntrospectionEndpoint, GrantTypes: m.GrantTypes, ChallengeMethods: m.ChallengeMethods, TokenAuthMethods: m.TokenAuthMethods,
+			Capabilities: []string{"permission-patient", "permission-user", "permission-v1", "permission-v2"},
+		}
 	}
 }

@@ -91,6 +91,9 @@ type Options struct {
 	// PageKey seals page tokens: 32 bytes, the same on all replicas.
 	PageKey []byte
 	Clock   func() time.Time
+	// OAuth gives the authorization and token endpoints, for the
+	// CapabilityStatement; empty when they aren't known. May be nil.
+	OAuth func() (authorize, token string)
 	// Version is the gateway's own version, for the CapabilityStatement.
 	Version string
 }

@@ -124,10 +124,7 @@ func (x *exchange) ownStatement(theirs upstreamStatement) object {
 	rest := object{
 		"mode":        "server",
 		"interaction": []object{{"code": "search-system"}, {"code": "history-system"}},
-		"security": object{
-			"cors": false, "description": "OAuth 2.0 bearer tokens; policy decides about each request and each resource.",
-			"service": []object{{"coding": []object{{"system": "http://terminology.hl7.org/CodeSystem/restful-security-service", "code": "OAuth"}}}},
-		},
+		"security":    x.security(),
 	}
 	setIfAny(rest, "resource", resources)
 	return object{
@@ -139,6 +136,24 @@ func (x *exchange) ownStatement(theirs upstreamStatement) object {
 		"format":         []string{"application/fhir+json"},
 		"rest":           []object{rest},
 	}
+}
+
+// security names the authorization server (SMART App Launch 1.0, conformance).
+func (x *exchange) security() object {
+	security := object{
+		"cors": false, "description": "OAuth 2.0 bearer tokens; policy decides about each request and each resource.",
+		"service": []object{{"coding": []object{{"system": "http://terminology.hl7.org/CodeSystem/restful-security-service", "code": "SMART-on-FHIR"}}}},
+	}
+	if x.OAuth == nil {
+		return security
+	}
+	if authorize, token := x.OAuth(); authorize != "" {
+		security["extension"] = []object{{
+			"url":       "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris",
+			"extension": []object{{"url": "authorize", "valueUri": authorize}, {"url": "token", "valueUri": token}},
+		}}
+	}
+	return security
 }
 
 func setIfAny(o object, key string, list []object) {

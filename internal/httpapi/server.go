@@ -39,6 +39,9 @@ type Base struct {
 	// empty for the root.
 	Path    string
 	Gateway *gateway.Gateway
+	// SMART gives the document at .well-known/smart-configuration; nil when
+	// nothing is known of the authorization server.
+	SMART func() *SMARTConfiguration
 }
 
 // Purpose is how a purpose of use may be stated by header.
@@ -132,6 +135,9 @@ func (s *Server) serve(c echo.Context) error {
 	if !ok {
 		return errNoBase
 	}
+	if path == smartPath {
+		return s.smart(c, base)
+	}
 	v := visit{request: access.Request{Upstream: base.Upstream, Time: started}, id: id}
 	err := s.exchange(c, base, path, &v)
 	code := v.request.Interaction.Code
@@ -190,6 +196,9 @@ func (s *Server) exchange(c echo.Context, base *Base, path string, v *visit) err
 	}
 	form := ""
 	if isSearchForm(r) {
+		if len(body) > 0 && !isForm(r) {
+			return errForm // before it is read as what it isn't
+		}
 		form = string(body)
 	}
 	in, err := fhir.Parse(s.Definitions, r.Method, path, r.URL.RawQuery, form)
@@ -286,7 +295,11 @@ func (s *Server) fail(err error, c echo.Context) {
 	}
 	var he *echo.HTTPError
 	if errors.As(err, &he) {
-		err = errNoBase
+		// The router knows the usual methods only; whatever else comes is refused and
+		// recorded like them.
+		if err = s.serve(c); err == nil {
+			return
+		}
 	}
 	s.answerRefusal(c, err)
 }

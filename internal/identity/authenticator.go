@@ -56,6 +56,7 @@ type Authenticator struct {
 type upstream struct {
 	name     string
 	issuers  map[string]*issuer
+	sources  []*keySource                            // of the issuers, in configured order
 	verified *lru.Cache[[sha256.Size]byte, verified] // nil: no cache
 }
 
@@ -119,6 +120,7 @@ func (a *Authenticator) build(u Upstream, sources map[[2]string]*keySource) (*up
 				sources[at] = newKeySource(iss, jwksURL, a.options.HTTPClient, a.options.Clock)
 				a.sources = append(a.sources, sources[at])
 			}
+			built.sources = append(built.sources, sources[at])
 			built.issuers[iss] = newIssuer(u, config, iss, tenants, sources[at])
 		}
 	}

@@ -52,6 +52,8 @@ type keySource struct {
 	limit   *rate.Limiter
 	flight  singleflight.Group
 	current atomic.Pointer[keys]
+	// metadata is what the discovery document said; nil before it was read.
+	metadata atomic.Pointer[Metadata]
 
 	mu      sync.Mutex
 	failure error // of the last fetch
@@ -180,6 +182,7 @@ func (s *keySource) discover(ctx context.Context) (string, error) {
 	if err := checkURL("jwks_uri", metadata.JWKSURL, insecure); err != nil {
 		return "", fmt.Errorf("discovery of %s: %w", s.issuer, err)
 	}
+	s.keepMetadata(provider)
 	return metadata.JWKSURL, nil
 }
 

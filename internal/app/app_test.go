@@ -74,7 +74,7 @@ func get(t *testing.T, d *demo.Demo, person, path string) int {
 		t.Fatal(err)
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := (&http.Client{}).Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,5 +128,26 @@ func TestAuditFileHoldsEachRequest(t *testing.T) {
 	}
 	if bytes.Contains(raw, []byte("Canary")) {
 		t.Error("an event holds a search value")
+	}
+}
+
+func TestDiscoveryIsPerBase(t *testing.T) {
+	a, d, _ := startDemo(t, "")
+	defer func() { _ = a.Close(t.Context()) }()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, d.Gateway+"/.well-known/smart-configuration", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := (&http.Client{}).Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := `"token_endpoint":"` + d.Issuer + `/token"`; resp.StatusCode != http.StatusOK || !bytes.Contains(body, []byte(want)) {
+		t.Errorf("status %d, body %s, want %s", resp.StatusCode, body, want)
 	}
 }
