@@ -126,13 +126,19 @@ func withoutNetwork(err error) error {
 	return nil
 }
 
+// isForm reports whether the body is said to be a form.
+func isForm(r *http.Request) bool {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	return err == nil && kind == "application/x-www-form-urlencoded"
+}
+
 func isSearchForm(r *http.Request) bool {
 	return r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/_search")
 }
 
 // checkBody holds the body to the interaction.
 func checkBody(r *http.Request, in fhir.Interaction, body []byte) error {
-	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	kind, params, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if cs := params["charset"]; cs != "" && !strings.EqualFold(cs, "utf-8") {
 		return errMedia
 	}
@@ -144,9 +150,6 @@ func checkBody(r *http.Request, in fhir.Interaction, body []byte) error {
 		}
 		return errMedia
 	case in.Posted:
-		if len(body) > 0 && (err != nil || kind != "application/x-www-form-urlencoded") {
-			return errForm
-		}
 		return nil
 	case len(body) > 0:
 		return errBodyHere
