@@ -118,7 +118,7 @@ func Configure(t testing.TB, o Options, url string) *Gateway {
 		"issuers":    []any{map[string]any{"name": "people", "url": g.issuer, "preset": "smart", "claims": map[string]any{"roles": []string{"roles"}}}},
 		"policy":     map[string]any{"bundle": g.Bundle, "timeout": "10s", "purpose": map[string]any{"header": true}},
 		"store":      map[string]any{"path": filepath.Join(dir, "state.db")},
-		"audit":      map[string]any{"events": "file", "file": g.auditFile, "flush_interval": "10ms"},
+		"audit":      map[string]any{"log": false, "events": "file", "file": g.auditFile, "flush_interval": "10ms"},
 	}
 	for section, values := range o.Config {
 		merged, _ := c[section].(map[string]any)

@@ -74,11 +74,27 @@ var hapiLoaded struct {
 	err  error
 }
 
-// loadHAPI stores the stories in one transaction: what is there already stays as
-// it is.
+// loadHAPI stores the stories in one transaction, unless they are there: another
+// process may have done it.
 func loadHAPI(base string) error {
-	hapiLoaded.once.Do(func() { hapiLoaded.err = storeStories(base) })
+	hapiLoaded.once.Do(func() {
+		if !hasStories(base) {
+			hapiLoaded.err = storeStories(base)
+		}
+		if hapiLoaded.err != nil && hasStories(base) {
+			hapiLoaded.err = nil // two processes at the same time
+		}
+	})
 	return hapiLoaded.err
+}
+
+func hasStories(base string) bool {
+	response, err := http.Get(base + "/Group/research-cohort") //nolint:noctx // loopback
+	if err != nil {
+		return false
+	}
+	_ = response.Body.Close()
+	return response.StatusCode == http.StatusOK
 }
 
 func storeStories(base string) error {
