@@ -174,7 +174,7 @@ func deletion(req *request, text string) *answer {
 	if req.preference("return") == "minimal" {
 		return &answer{status: http.StatusNoContent}
 	}
-	return &answer{status: http.StatusOK, outcome: outcome(nil, "information", "informational", text)}
+	return &answer{status: http.StatusOK, outcome: outcomeOf("information", "informational", text)}
 }
 
 // checkMatch evaluates If-Match. HAPI answers 409 to some of these; FHIR R4 http.html#concurrency wants 412.
@@ -195,7 +195,7 @@ func checkMatch(req *request, rec *record) error {
 func (t *tx) written(req *request, rec *record, status int, text string) *answer {
 	ans := describe(req.base, rec, rec.number())
 	ans.status = status
-	ans.outcome = outcome(nil, "information", "informational", text+" "+strings.TrimPrefix(ans.location, req.base+"/"))
+	ans.outcome = outcomeOf("information", "informational", text+" "+strings.TrimPrefix(ans.location, req.base+"/"))
 	switch req.preference("return") {
 	case "minimal":
 		ans.quiet = true

@@ -88,29 +88,30 @@ func (k *seeker) lookUp(sh *shelf, c *criterion) []uint32 {
 	case c.chain != nil:
 		return k.chained(sh, c)
 	}
-	var found []uint32
-	present := func() []uint32 { return nil }
+	found, present := k.values(sh, c)
+	switch {
+	case c.modifier == "not":
+		return without(sh.all(), found)
+	case c.modifier == "missing" && c.values[0] == "true":
+		return without(sh.all(), present)
+	case c.modifier == "missing":
+		return present
+	}
+	return found
+}
+
+// values returns the resources with any of a criterion's values, and those with any value at all.
+func (k *seeker) values(sh *shelf, c *criterion) (found, present []uint32) {
 	switch c.p.def.Type {
 	case "token":
 		ix := k.s.tokenIndex(sh, c.p)
-		found, present = each(c.values, ix.find), func() []uint32 { return ix.present }
+		return each(c.values, ix.find), ix.present
 	case "reference":
 		ix := k.s.referenceIndex(sh, c.p)
-		found, present = k.refers(ix, c), func() []uint32 { return ix.present }
-	default:
-		ix := k.s.stringIndex(sh, c.p)
-		found, present = each(c.values, func(v string) []uint32 { return ix.search(c, v) }), func() []uint32 { return ix.present }
+		return k.refers(ix, c), ix.present
 	}
-	switch c.modifier {
-	case "not":
-		return without(sh.all(), found)
-	case "missing":
-		if c.values[0] == "true" {
-			return without(sh.all(), present())
-		}
-		return present()
-	}
-	return found
+	ix := k.s.stringIndex(sh, c.p)
+	return each(c.values, func(v string) []uint32 { return ix.search(c, v) }), ix.present
 }
 
 func each(values []string, find func(string) []uint32) []uint32 {

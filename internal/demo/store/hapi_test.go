@@ -31,6 +31,7 @@ func hapiFinds() map[string]string {
 }
 
 func runPrefix(t *testing.T) string {
+	t.Helper()
 	return fmt.Sprintf("%s-%d-", strings.ToLower(t.Name()[4:8]), time.Now().UnixNano())
 }
 

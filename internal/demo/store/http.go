@@ -68,7 +68,7 @@ func (s *Store) refusal(w http.ResponseWriter, err error) *answer {
 	for k, v := range f.header {
 		w.Header()[k] = v
 	}
-	return &answer{status: f.status, outcome: outcome(nil, "error", f.code, f.text)}
+	return &answer{status: f.status, outcome: outcomeOf("error", f.code, f.text)}
 }
 
 func (s *Store) answerHTTP(w http.ResponseWriter, r *http.Request) (*answer, error) {

@@ -14,13 +14,13 @@ type index interface {
 
 // indexOf returns the index of a parameter, building it if nobody has asked before. The caller holds mu. A nil shelf has
 // none.
-func indexOf[I index](sh *shelf, name string, make func() I) I {
+func indexOf[I index](sh *shelf, name string, build func() I) I {
 	sh.building.Lock()
 	defer sh.building.Unlock()
 	if ix, ok := sh.indexes[name].(I); ok {
 		return ix
 	}
-	ix := make()
+	ix := build()
 	for ordinal, rec := range sh.records {
 		if raw := rec.raw(); raw != nil {
 			ix.replace(uint32(ordinal), nil, raw)

@@ -23,26 +23,35 @@ const (
 
 // parseSpan reads date, dateTime and instant; without a time zone it's UTC.
 func parseSpan(s string) (span, error) {
-	for _, f := range []struct {
-		layout              string
-		years, months, days int
-		rest                time.Duration
-	}{
-		{layout: "2006", years: 1}, {layout: "2006-01", months: 1}, {layout: "2006-01-02", days: 1},
-		{layout: "2006-01-02T15:04Z07:00", rest: time.Minute}, {layout: "2006-01-02T15:04", rest: time.Minute},
-		{layout: "2006-01-02T15:04:05Z07:00", rest: time.Second}, {layout: "2006-01-02T15:04:05", rest: time.Second},
-	} {
-		t, err := time.Parse(f.layout, s)
-		if err != nil {
-			continue
+	switch len(s) {
+	case len("2006"):
+		return spanOf("2006", s, func(t time.Time) time.Time { return t.AddDate(1, 0, 0) })
+	case len("2006-01"):
+		return spanOf("2006-01", s, func(t time.Time) time.Time { return t.AddDate(0, 1, 0) })
+	case len(time.DateOnly):
+		return spanOf(time.DateOnly, s, func(t time.Time) time.Time { return t.AddDate(0, 0, 1) })
+	}
+	precision := time.Second
+	if strings.Contains(s, ".") {
+		precision = time.Millisecond
+	}
+	for i, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04Z07:00", "2006-01-02T15:04"} {
+		if i >= 2 {
+			precision = time.Minute
 		}
-		if f.rest == time.Second && strings.Contains(s, ".") {
-			f.rest = time.Millisecond
+		if out, err := spanOf(layout, s, func(t time.Time) time.Time { return t.Add(precision) }); err == nil {
+			return out, nil
 		}
-		end := t.AddDate(f.years, f.months, f.days).Add(f.rest)
-		return span{t.UnixMilli(), end.UnixMilli() - 1}, nil
 	}
 	return span{}, errDate
+}
+
+func spanOf(layout, s string, end func(time.Time) time.Time) (span, error) {
+	t, err := time.Parse(layout, s)
+	if err != nil {
+		return span{}, errDate
+	}
+	return span{t.UnixMilli(), end(t).UnixMilli() - 1}, nil
 }
 
 // spans returns the values of a date parameter in an object.

@@ -33,10 +33,8 @@ func conflict(format string, args ...any) *failure {
 	return failed(http.StatusPreconditionFailed, "conflict", format, args...)
 }
 
-// outcome appends an OperationOutcome with one issue.
-func outcome(dst []byte, severity, code, diagnostics string) []byte {
-	dst = append(append(dst, `{"resourceType":"OperationOutcome","issue":[{"severity":"`...), severity...)
-	dst = append(append(dst, `","code":"`...), code...)
-	dst = wire.AppendString(append(dst, `","diagnostics":`...), diagnostics)
-	return append(dst, `}]}`...)
+// outcomeOf makes an OperationOutcome with one issue.
+func outcomeOf(severity, code, diagnostics string) []byte {
+	b := []byte(`{"resourceType":"OperationOutcome","issue":[{"severity":"` + severity + `","code":"` + code + `","diagnostics":`)
+	return append(wire.AppendString(b, diagnostics), `}]}`...)
 }

@@ -108,8 +108,6 @@ func (b bitmap) add(list []uint32) {
 	}
 }
 
-func (b bitmap) has(x uint32) bool { return int(x/64) < len(b) && b[x/64]&(1<<(x%64)) != 0 }
-
 func (b bitmap) list(capacity int) []uint32 {
 	out := make([]uint32, 0, capacity)
 	for i, word := range b {

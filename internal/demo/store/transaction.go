@@ -97,7 +97,7 @@ func entryFailure(err error) *answer {
 	if !errors.As(err, &f) {
 		f = failed(http.StatusInternalServerError, "exception", "%v", err)
 	}
-	return &answer{status: f.status, outcome: outcome(nil, "error", f.code, f.text)}
+	return &answer{status: f.status, outcome: outcomeOf("error", f.code, f.text)}
 }
 
 // transact carries out all entries or none, in HAPI's order: deletes, creates, updates, reads.
@@ -122,18 +122,23 @@ func (s *Store) transact(entries []*entry) error {
 				return err
 			}
 		}
-		for _, e := range entries {
-			if e.req.method != http.MethodGet {
-				continue
-			}
-			ans, err := s.read(e.req)
-			if err != nil { // a read fails alone, as in HAPI
-				ans = entryFailure(err)
-			}
-			e.ans = ans
-		}
+		t.reads(entries)
 		return nil
 	})
+}
+
+// reads carries out the reads of a transaction, each of which fails alone, as in HAPI.
+func (t *tx) reads(entries []*entry) {
+	for _, e := range entries {
+		if e.req.method != http.MethodGet {
+			continue
+		}
+		ans, err := t.s.read(e.req)
+		if err != nil {
+			ans = entryFailure(err)
+		}
+		e.ans = ans
+	}
 }
 
 // entries carries out those with a method that have no answer yet.
