@@ -24,25 +24,22 @@ about(resource) := subject(own(resource) | of_contained(resource), resource.cont
 	resource.resourceType != "Binary"
 }
 
-about(resource) := subject(own(target) | of_contained(target), [target]) if {
-	resource.resourceType == "Binary"
-	target := protecting(resource)
+about(resource) := of_binary(resource) if resource.resourceType == "Binary"
+
+subject(ids, parts) := {
+	"ids": {id: true | some id in ids},
+	"table": object.get({0: "shared"}, count(ids), "compartment"),
+	"parts": parts,
 }
 
-about(resource) := subject({"?"}, []) if {
-	resource.resourceType == "Binary"
+of_binary(resource) := subject(own(target) | of_contained(target), [target]) if target := protecting(resource)
+
+of_binary(resource) := subject({"?"}, []) if {
 	resource.securityContext
 	not protecting(resource)
 }
 
-about(resource) := {"ids": {}, "table": "unprotected", "parts": []} if {
-	resource.resourceType == "Binary"
-	not resource.securityContext
-}
-
-subject(ids, parts) := {"ids": {id: true | some id in ids}, "table": "compartment", "parts": parts} if ids != set()
-
-subject(ids, parts) := {"ids": {}, "table": "shared", "parts": parts} if ids == set()
+of_binary(resource) := {"ids": {}, "table": "unprotected", "parts": []} if not resource.securityContext
 
 # What a Binary's securityContext refers to.
 protecting(resource) := fhir.read(target) if {
@@ -61,31 +58,28 @@ own(resource) := {"?"} if {
 	not resource.id
 }
 
-own(resource) := fhir.compartment_refs(resource, "Patient") | {id |
-	some element in object.filter(resource, settings.subject_elements)
-	some id in subjects(element)
-} if {
+own(resource) := (fhir.compartment_refs(resource, "Patient") | ids) | others(elements, ids) if {
 	resource.resourceType != "Patient"
+	elements := object.filter(resource, settings.subject_elements)
+	ids := {id |
+		some element in elements
+		is_string(element.reference)
+		["Patient", id] = split(element.reference, "/")
+	}
 }
 
-# Of an element that has a literal reference, one that repeats, and one that is anything else.
-subjects(element) := {patient_id(element.reference)} if is_string(element.reference)
+# The rest, where the elements aren't all one literal reference each, to a patient of its own.
+others(elements, ids) := set() if count(elements) == count(ids)
 
-subjects(element) := {id | some item in element; some id in subject_of(item)} if is_array(element)
+others(elements, ids) := {id | some element in elements; some id in subjects(element)} if count(elements) != count(ids)
 
-subjects(element) := {"?"} if {
-	not is_array(element)
-	not referring(element)
-}
+subjects(element) := {patient_id(item) | some item in element} if is_array(element)
 
-subject_of(item) := {patient_id(item.reference)} if referring(item)
+subjects(element) := {patient_id(element)} if not is_array(element)
 
-subject_of(item) := {"?"} if not referring(item)
-
-referring(item) if is_string(item.reference)
-
-patient_id(target) := id if {
-	["Patient", id] = split(target, "/")
+patient_id(element) := id if {
+	is_string(element.reference)
+	["Patient", id] = split(element.reference, "/")
 } else := "?"
 
 # A contained Patient has an id of its container's, which names nobody.

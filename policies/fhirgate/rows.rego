@@ -46,7 +46,9 @@ permits(grant, resource, subject, right) if {
 	in_table(grant.tables[subject.table], resource.resourceType, right)
 	patients.within(grant.reach, resource.resourceType, subject.ids)
 	labels.cleared(grant.labels, resource)
-	parts_permitted(grant, resource, subject.parts)
+	every part in subject.parts {
+		part_permitted(grant, resource, part)
+	}
 }
 
 # METADATA
@@ -56,15 +58,10 @@ in_table(table, type, right) if {
 	object.get(table, type, table["*"])[right] == true
 }
 
-parts_permitted(_, _, [])
-
-parts_permitted(grant, resource, parts) if {
-	parts != []
-	every part in parts {
-		in_some_table(grant, part.resourceType)
-		labels.cleared(grant.labels, part)
-		unmasked(grant, resource, part.resourceType)
-	}
+part_permitted(grant, resource, part) if {
+	in_some_table(grant, part.resourceType)
+	labels.cleared(grant.labels, part)
+	unmasked(grant, resource, part.resourceType)
 }
 
 in_some_table(grant, type) if in_table(grant.tables.compartment, type, "read")

@@ -16,20 +16,31 @@ import data.fhirgate.tables
 # description: >-
 #   The scopes that count for this caller, for the context:
 #   {"restricted": bool, "letters": {letter: {type: [{"reach": {…}, "params": {…}}]}}}.
-#   What is for any type is under "*" and again under every type named.
+#   What is for any type is under "*" and again under every type named. "open" is
+#   {letter: {type: true}} where one of them has no limit.
 usable := {
 	"restricted": restricted,
-	"letters": {known: {type: scopes |
-		some type in ({scope.type | some scope in counted} | {"*"})
-		scopes := [object.remove(scope, ["type", "letters"]) |
-			some scope in counted
-			scope.type in {type, "*"}
-			scope.letters[known] == true
-		]
-	} |
-		some known in letters_known
-	},
+	"letters": by_letter,
+	"open": {known: open(types) | some known, types in by_letter},
 }
+
+by_letter := {known: {type: scopes |
+	some type in ({scope.type | some scope in counted} | {"*"})
+	scopes := [object.remove(scope, ["type", "letters"]) |
+		some scope in counted
+		scope.type in {type, "*"}
+		scope.letters[known] == true
+	]
+} |
+	some known in letters_known
+}
+
+open(types) := {type: true |
+	some type, scopes in types
+	unlimited in scopes
+}
+
+unlimited := {"reach": patients.everyone, "params": {}}
 
 letters_known := {"c", "r", "u", "d", "s"}
 
@@ -105,6 +116,11 @@ of_type(named, type) := object.get(types, type, types["*"]) if types := input.co
 # METADATA
 # description: Some scope with that letter covers this resource, which is about these patients.
 cover(_, _, _) if input.context.scopes.restricted == false
+
+cover(named, resource, _) if {
+	some type in [resource.resourceType, "*"]
+	input.context.scopes.open[named][type] == true
+}
 
 cover(named, resource, ids) if {
 	some scope in of_type(named, resource.resourceType)
