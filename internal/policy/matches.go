@@ -39,7 +39,10 @@ func (p *Policy) matchesAny(resource ast.Value, code string, alternatives []stri
 		return false, err
 	}
 	def, ok := p.defs.SearchParameter(typ, code)
-	if !ok || !def.Mapped {
+	if !ok {
+		return false, nil // nothing of a type without the parameter matches
+	}
+	if !def.Mapped {
 		return false, fmt.Errorf("%w: %s.%s", errParameter, typ, code)
 	}
 	match := matchToken
