@@ -25,6 +25,27 @@ func (x *exchange) checkKeys() error {
 			return err
 		}
 	}
+	return x.checkCompartment(types)
+}
+
+// checkCompartment holds the references by which a compartment search finds its
+// rows to the same: Patient/1/Observation asks for the subject.
+func (x *exchange) checkCompartment(types []string) error {
+	if x.in.Code != fhir.SearchCompartment {
+		return nil
+	}
+	for _, typ := range types {
+		params, _ := x.Definitions.CompartmentParams(x.in.Compartment.Type, typ)
+		for _, code := range params {
+			def, ok := x.Definitions.SearchParameter(typ, code)
+			if !ok {
+				return errMaskedKey.Because(errUnmapped)
+			}
+			if err := x.checkKey([]string{typ}, def, ""); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/fhirgate/fhirgate/internal/access"
 	"github.com/fhirgate/fhirgate/internal/fhir"
 )
 
@@ -21,15 +22,22 @@ func (x *exchange) read(ctx context.Context) error {
 	if !ok {
 		return errAbsent
 	}
-	if err := x.spend(ctx, 1); err != nil {
+	seen, allowed, err := x.judge(ctx, nil, resource)
+	if err != nil {
 		return err
 	}
-	seen, allowed, err := x.judge(ctx, nil, resource)
+	if allowed && in.Code == fhir.VRead {
+		allowed, err = x.visibleNow(ctx, in.Type, in.ID)
+	}
 	if err != nil {
 		return err
 	}
 	if !allowed {
 		return errAbsent
+	}
+	// After judging: a used-up volume must not tell what is hidden from what is absent.
+	if err := x.spend(ctx, 1); err != nil {
+		return err
 	}
 	x.touched = append(x.touched, in.Type+"/"+in.ID)
 	head := versioned(http.StatusOK, headOf(resource))
@@ -41,6 +49,21 @@ func (x *exchange) read(ctx context.Context) error {
 	x.stage.open(head)
 	x.stage.buf, err = x.shape(x.stage.buf, seen)
 	return err
+}
+
+// visibleNow reports whether the caller may see the resource as it is now. Old
+// versions of what was withdrawn from them since, by a label or another subject,
+// are withdrawn too; those of a deleted resource are judged by themselves alone.
+func (x *exchange) visibleNow(ctx context.Context, typ, id string) (bool, error) {
+	resource, ok, err := x.fetch(ctx, fhir.Interaction{Code: fhir.Read, Type: typ, ID: id})
+	if err != nil || !ok {
+		return err == nil, err
+	}
+	j, err := x.plan.Rule.Read(ctx, resource)
+	if err != nil {
+		return false, judgementFailed(ctx, err)
+	}
+	return j.Effect == access.Allow, nil
 }
 
 // spend counts rows against the caller's daily volume.

@@ -24,6 +24,9 @@ func headOf(resource []byte) resourceHead {
 	if meta, ok := wire.Get(resource, "meta"); ok && wire.KindOf(meta) == wire.Object {
 		h.version, h.lastUpdated = stringAt(meta, "versionId"), stringAt(meta, "lastUpdated")
 	}
+	if !fhir.IsID(h.version) {
+		h.version = "" // it goes into headers and paths
+	}
 	return h
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -41,6 +42,8 @@ type scan struct {
 	index    int      // entries of the page taken so far
 	buf      []byte
 	rows     int
+	pages    int
+	visible  map[string]bool // in histories: whether Type/id may be seen as it is now
 	bytes    *countingReader
 	read     int64 // bytes of the pages before this one
 	deadline time.Time
@@ -48,7 +51,7 @@ type scan struct {
 
 // newScan starts at a position.
 func (x *exchange) newScan(at position) *scan {
-	return &scan{x: x, page: at, deadline: x.Clock().Add(x.Limits.ScanTime)}
+	return &scan{x: x, page: at, visible: map[string]bool{}, deadline: x.Clock().Add(x.Limits.ScanTime)}
 }
 
 // close ends the page that is being read.
@@ -63,7 +66,7 @@ func (s *scan) close() {
 // The row is valid until the next call. At a bound it is errTooCostly.
 func (s *scan) next(ctx context.Context) (row, error) {
 	for {
-		if s.reader == nil {
+		for s.reader == nil {
 			if err := s.open(ctx); err != nil {
 				return row{}, err
 			}
@@ -89,8 +92,13 @@ func (s *scan) next(ctx context.Context) (row, error) {
 	}
 }
 
-// open requests the page and skips the entries before the position.
+// open requests the page and skips the entries before the position. When the
+// page has no more than those, it turns to the next one, which isn't open yet.
 func (s *scan) open(ctx context.Context) error {
+	s.pages++
+	if s.pages > s.x.Limits.ScanRows || s.x.Clock().After(s.deadline) {
+		return errTooCostly // pages without rows must come to an end, too
+	}
 	e := fhir.Exchange{Method: "GET", Path: s.page.Path, Query: s.page.Query}
 	if s.page.Form {
 		e = fhir.Exchange{Method: "POST", Path: strings.TrimPrefix(s.page.Path+"/_search", "/"), Form: true, Body: []byte(s.page.Query)}
@@ -194,18 +202,39 @@ func (s *scan) take(ctx context.Context, e fhir.Entry) (row, bool, error) {
 	if err := s.expected(head); err != nil {
 		return row{}, false, err
 	}
-	masked, allowed, err := s.x.judge(ctx, s.buf[:0], resource)
+	masked, allowed, err := s.judge(ctx, head.typ, head.id, resource)
 	if err != nil || !allowed {
 		return row{}, false, err
 	}
-	s.buf = masked
 	return row{at: at, typ: head.typ, id: stringAt(masked, "id"), body: masked, method: e.Method, status: e.Status, head: head}, true, nil
+}
+
+// judge asks policy about a row and masks it. A version in a history also takes
+// that the resource may be seen as it is now.
+func (s *scan) judge(ctx context.Context, typ, id string, resource []byte) (masked []byte, allowed bool, err error) {
+	masked, allowed, err = s.x.judge(ctx, s.buf[:0], resource)
+	if err != nil || !allowed {
+		return nil, false, err
+	}
+	s.buf = masked
+	if !s.x.in.Code.IsHistory() {
+		return masked, true, nil
+	}
+	visible, known := s.visible[typ+"/"+id]
+	if !known {
+		if visible, err = s.x.visibleNow(ctx, typ, id); err != nil {
+			return nil, false, err
+		}
+		s.visible[typ+"/"+id] = visible
+	}
+	return masked, visible, nil
 }
 
 // expected holds a row to be of the kind that was asked for.
 func (s *scan) expected(h resourceHead) error {
 	in := s.x.in
 	if !s.x.Definitions.IsResource(h.typ) || !fhir.IsID(h.id) || in.Type != "" && h.typ != in.Type ||
+		len(in.Query.Types) > 0 && !slices.Contains(in.Query.Types, h.typ) ||
 		in.Code == fhir.HistoryInstance && h.id != s.x.realInstance {
 		return errUpstreamAnswer.Because(errShape)
 	}
@@ -219,17 +248,20 @@ func (s *scan) deletion(ctx context.Context, e fhir.Entry, at position) (row, bo
 	if !ok {
 		return row{}, false, nil
 	}
+	head := resourceHead{typ: ref.Type, id: ref.ID, version: strconv.FormatUint(version, 10)}
+	if err := s.expected(head); err != nil {
+		return row{}, false, err
+	}
 	before := fhir.Interaction{Code: fhir.VRead, Type: ref.Type, ID: ref.ID, VersionID: strconv.FormatUint(version-1, 10)}
 	resource, found, err := s.x.fetch(ctx, before)
 	if err != nil || !found {
 		return row{}, false, err
 	}
-	masked, allowed, err := s.x.judge(ctx, s.buf[:0], resource)
+	masked, allowed, err := s.judge(ctx, ref.Type, ref.ID, resource)
 	if err != nil || !allowed {
 		return row{}, false, err
 	}
-	s.buf = masked
-	return row{at: at, typ: ref.Type, id: stringAt(masked, "id"), method: "DELETE", status: "204", head: resourceHead{version: strconv.FormatUint(version, 10)}}, true, nil
+	return row{at: at, typ: ref.Type, id: stringAt(masked, "id"), method: "DELETE", status: "204", head: head}, true, nil
 }
 
 // deleted is which resource an entry says was deleted, and by which version. ok

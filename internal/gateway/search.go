@@ -159,12 +159,16 @@ func (p *page) rest(ctx context.Context, n int) (int, error) {
 func (p *page) count(ctx context.Context) error {
 	p.begin()
 	p.notice()
-	if p.x.omitTotal() {
+	ofInstance := p.x.in.Code == fhir.HistoryInstance
+	if p.x.omitTotal() && !ofInstance {
 		return p.end(-1, nil)
 	}
 	n, err := p.rest(ctx, 0)
 	if err != nil {
 		return p.stopped(err)
+	}
+	if ofInstance && n == 0 {
+		return errAbsent // as in last
 	}
 	return p.end(n, nil)
 }

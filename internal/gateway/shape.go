@@ -58,16 +58,18 @@ func keeps(q fhir.Query, t *definitions.Type, typ, property string) bool {
 	if !ok {
 		return false
 	}
+	// Without a modifier the rest would mean something else.
+	always := el.Min > 0 || el.Modifier
 	switch q.Summary {
 	case fhir.SummaryTrue:
-		return el.Summary || el.Min > 0
+		return el.Summary || always
 	case fhir.SummaryText:
-		return property == "text" || el.Min > 0
+		return property == "text" || always
 	case fhir.SummaryData:
 		return property != "text"
 	case fhir.SummaryFalse, fhir.SummaryCount:
 	}
-	return el.Min > 0 || slices.Contains(q.Elements, el.Name) || slices.Contains(q.Elements, typ+"."+el.Name)
+	return always || slices.Contains(q.Elements, el.Name) || slices.Contains(q.Elements, typ+"."+el.Name)
 }
 
 // appendTagged appends meta with the tag SUBSETTED.
@@ -76,11 +78,14 @@ func appendTagged(dst, meta []byte) []byte {
 	first := len(dst)
 	done := false
 	for key, value := range wire.Members(meta) {
+		if wire.KeyIs(key, "tag") && wire.KindOf(value) != wire.Array {
+			continue // broken, and a second one would break the document
+		}
 		if len(dst) > first {
 			dst = append(dst, ',')
 		}
 		dst = append(append(append(dst, '"'), key...), `":`...)
-		if wire.KeyIs(key, "tag") && wire.KindOf(value) == wire.Array {
+		if wire.KeyIs(key, "tag") {
 			done = true
 			dst = append(dst, '[')
 			for item := range wire.Items(value) {

@@ -3,8 +3,11 @@ package gateway
 import (
 	"context"
 	"encoding/json"
-	"sync"
+	"net/http"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/singleflight"
 
 	"github.com/fhirgate/fhirgate/internal/fhir"
 )
@@ -14,7 +17,11 @@ import (
 const capabilityTTL = 5 * time.Minute
 
 type capabilityCache struct {
-	mu      sync.Mutex
+	current atomic.Pointer[madeStatement]
+	flight  singleflight.Group
+}
+
+type madeStatement struct {
 	body    []byte
 	expires time.Time
 }
@@ -42,19 +49,39 @@ type upstreamResource struct {
 // server behind can do, less what the gateway doesn't pass. Nothing of the
 // server's text is copied.
 func (x *exchange) statement(ctx context.Context) error {
-	c := &x.capabilities
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.body == nil || x.Clock().After(c.expires) {
-		body, err := x.buildStatement(ctx)
-		if err != nil {
+	made := x.capabilities.current.Load()
+	if made == nil || x.Clock().After(made.expires) {
+		var err error
+		if made, err = x.newStatement(ctx); err != nil {
 			return err
 		}
-		c.body, c.expires = body, x.Clock().Add(capabilityTTL)
 	}
-	x.stage.open(Head{Status: 200})
-	x.stage.buf = append(x.stage.buf, c.body...)
+	x.stage.open(Head{Status: http.StatusOK})
+	x.stage.buf = append(x.stage.buf, made.body...)
 	return nil
+}
+
+// newStatement makes one statement for all who wait for it, whoever of them goes
+// away.
+func (x *exchange) newStatement(ctx context.Context) (*madeStatement, error) {
+	done := x.capabilities.flight.DoChan("", func() (any, error) {
+		body, err := x.buildStatement(context.WithoutCancel(ctx))
+		if err != nil {
+			return nil, err
+		}
+		made := &madeStatement{body: body, expires: x.Clock().Add(capabilityTTL)}
+		x.capabilities.current.Store(made)
+		return made, nil
+	})
+	select {
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	case r := <-done:
+		if r.Err != nil {
+			return nil, r.Err
+		}
+		return r.Val.(*madeStatement), nil //nolint:forcetypeassert // the function above returns nothing else
+	}
 }
 
 func (x *exchange) buildStatement(ctx context.Context) ([]byte, error) {
@@ -88,7 +115,7 @@ func (x *exchange) ownResource(r upstreamResource) object {
 		}
 	}
 	for _, p := range r.SearchParam {
-		if def, ok := x.Definitions.SearchParameter(r.Type, p.Name); ok && def.Type != "special" {
+		if def, ok := x.Definitions.SearchParameter(r.Type, p.Name); ok && def.Type != "special" && fhir.IsSupported(p.Name) {
 			params = append(params, object{"name": p.Name, "type": def.Type, "definition": def.URL})
 		}
 	}

@@ -38,7 +38,7 @@ func (x *exchange) create(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = answer.Body.Close() }()
-	return x.answerWrite(ctx, answer, http.StatusCreated)
+	return x.answerWrite(context.WithoutCancel(ctx), answer, "", http.StatusCreated)
 }
 
 // update judges the change against the version that the caller read, and stores
@@ -64,14 +64,17 @@ func (x *exchange) update(ctx context.Context) error {
 			return err
 		}
 	}
+	in, err := x.realIDs(x.in)
+	if err != nil {
+		return err
+	}
+	if stringAt(incoming, "id") != in.ID {
+		return errBodyID
+	}
 	if err := x.judgeWrite(ctx, incoming, stored); err != nil {
 		return err
 	}
 	if err := x.safe(ctx); err != nil {
-		return err
-	}
-	in, err := x.realIDs(x.in)
-	if err != nil {
 		return err
 	}
 	answer, err := x.send(ctx, fhir.Exchange{Method: "PUT", Path: in.Path(), Body: incoming, IfMatch: fhir.ETag(version)})
@@ -79,7 +82,7 @@ func (x *exchange) update(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = answer.Body.Close() }()
-	return x.answerWrite(ctx, answer, http.StatusOK)
+	return x.answerWrite(context.WithoutCancel(ctx), answer, in.ID, http.StatusOK)
 }
 
 // delete judges the deletion of the version that is there.
@@ -231,28 +234,36 @@ func (x *exchange) send(ctx context.Context, e fhir.Exchange) (fhir.Answer, erro
 		}
 		return fhir.Answer{}, errConflict.Because(cause)
 	case http.StatusNotFound, http.StatusGone:
+		if e.Method == "POST" {
+			return fhir.Answer{}, errRejected.Because(cause)
+		}
 		return fhir.Answer{}, errStale.Because(cause)
+	}
+	if answer.Status >= http.StatusInternalServerError {
+		return fhir.Answer{}, errUnknownOutcome.Because(cause)
 	}
 	return fhir.Answer{}, badStatus(answer.Status)
 }
 
 // answerWrite answers with what is stored now, as far as the caller may see it.
-func (x *exchange) answerWrite(ctx context.Context, answer fhir.Answer, status int) error {
-	stored, err := x.storedNow(ctx, answer)
+// id is that of an update, empty for a create. The change has been made: that the
+// caller goes away must not keep it out of the audit.
+func (x *exchange) answerWrite(ctx context.Context, answer fhir.Answer, id string, status int) error {
+	stored, err := x.storedNow(ctx, answer, id)
 	if err != nil {
 		return err
 	}
 	h := headOf(stored)
-	if h.typ != x.in.Type || !fhir.IsID(h.id) {
+	if h.typ != x.in.Type || !fhir.IsID(h.id) || id != "" && h.id != id {
 		return errUpstreamAnswer.Because(errShape)
 	}
 	x.touch(h.typ, h.id)
-	id, err := x.publicID(h.typ, h.id)
+	public, err := x.publicID(h.typ, h.id)
 	if err != nil {
 		return errMask.Because(err)
 	}
 	head := versioned(status, h)
-	head.Location = x.PublicBase + "/" + h.typ + "/" + id
+	head.Location = x.PublicBase + "/" + h.typ + "/" + public
 	if h.version != "" {
 		head.Location += "/_history/" + h.version
 	}
@@ -270,22 +281,25 @@ func (x *exchange) answerWrite(ctx context.Context, answer fhir.Answer, status i
 	return err
 }
 
-// storedNow is the resource in the answer to a write, or else what Location
-// names.
-func (x *exchange) storedNow(ctx context.Context, answer fhir.Answer) ([]byte, error) {
+// storedNow is the resource in the answer to a write, or else that with the id,
+// or else what Location names.
+func (x *exchange) storedNow(ctx context.Context, answer fhir.Answer, id string) ([]byte, error) {
 	if answer.IsJSON {
 		stored, err := x.receive(ctx, answer)
 		if err == nil && stringAt(stored, "resourceType") == x.in.Type {
 			return stored, nil
 		}
 	}
-	path, _, err := x.Upstream.Relative(answer.Location)
-	if err != nil {
-		return nil, errUpstreamAnswer.Because(err)
-	}
-	ref, ok := fhir.ParseReference(path)
-	if !ok || ref.Type != x.in.Type {
-		return nil, errUpstreamAnswer.Because(errShape)
+	ref := fhir.Reference{Type: x.in.Type, ID: id}
+	if id == "" {
+		path, _, err := x.Upstream.Relative(answer.Location)
+		if err != nil {
+			return nil, errUpstreamAnswer.Because(err)
+		}
+		var ok bool
+		if ref, ok = fhir.ParseReference(path); !ok || ref.Type != x.in.Type {
+			return nil, errUpstreamAnswer.Because(errShape)
+		}
 	}
 	stored, found, err := x.fetch(ctx, fhir.Interaction{Code: fhir.Read, Type: ref.Type, ID: ref.ID})
 	if err == nil && !found {
