@@ -55,7 +55,9 @@ race: ## every test under the race detector
 cover: ## every test with coverage; fails where internal/ is below COVER_MIN percent
 	@mkdir -p $(OUT)
 	$(WITH_PEERS) $(GO) test -timeout 20m -coverpkg=./internal/... -coverprofile=$(OUT)/cover.out ./...
-	@$(GO) tool cover -func=$(OUT)/cover.out | awk -v min=$(COVER_MIN) '/^total:/ {sub("%", "", $$3); seen = 1; \
+	@# Generators run when tables are made, never in the product.
+	@grep -v '/gen/' $(OUT)/cover.out >$(OUT)/cover.product.out
+	@$(GO) tool cover -func=$(OUT)/cover.product.out | awk -v min=$(COVER_MIN) '/^total:/ {sub("%", "", $$3); seen = 1; \
 		printf "coverage of internal/: %.1f %% (at least %d %% wanted)\n", $$3, min; if ($$3 + 0 < min) exit 1} END {if (!seen) exit 1}'
 
 .PHONY: fuzz
