@@ -135,7 +135,9 @@ func (w *world) serveUpstream(rw http.ResponseWriter, r *http.Request) {
 }
 
 // Safe implements gateway.IfMatch.
-func (w *world) Safe(context.Context, string, fhir.Code) (bool, error) { return w.ifMatchSafe, w.stateFails }
+func (w *world) Safe(context.Context, string, fhir.Code) (bool, error) {
+	return w.ifMatchSafe, w.stateFails
+}
 
 // Request implements gateway.Quota.
 func (w *world) Request(context.Context, []access.Limit) (bool, time.Duration, error) {
