@@ -54,6 +54,7 @@ type Policy struct {
 	masks    *lru.Cache[string, *mask.Mask]
 	keys     *lru.Cache[string, *mask.Keys]
 	paths    *lru.Cache[string, *fhirpath.Expr]
+	keyTerms keyTerms
 }
 
 const (
@@ -65,7 +66,7 @@ const (
 
 // Bind prepares the revision's entry points for one upstream.
 func (r *Revision) Bind(ctx context.Context, o Options) (*Policy, error) {
-	p := &Policy{revision: r, defs: o.Definitions, timeout: o.Timeout, contextTimeout: o.ContextTimeout, lookups: o.Lookups, maskKey: o.MaskKey}
+	p := &Policy{revision: r, defs: o.Definitions, timeout: o.Timeout, contextTimeout: o.ContextTimeout, lookups: o.Lookups, maskKey: o.MaskKey, keyTerms: newKeyTerms(o.Definitions)}
 	var err [4]error
 	p.contexts, err[0] = lru.New[string, cachedContext](contextEntries)
 	p.masks, err[1] = lru.New[string, *mask.Mask](maskEntries)

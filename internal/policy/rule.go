@@ -24,7 +24,7 @@ func (r *rule) Keys() *mask.Keys { return r.keys }
 
 // Read implements access.Rule.
 func (r *rule) Read(ctx context.Context, resource []byte) (access.Judgement, error) {
-	doc, err := parseResource(resource)
+	doc, err := parseInput(resource, r.policy.keyTerms)
 	if err != nil {
 		return access.Judgement{}, fmt.Errorf("judge resource: %w", err)
 	}
@@ -57,7 +57,7 @@ func (r *rule) Write(ctx context.Context, resource, stored []byte) (access.Write
 		if raw == nil {
 			continue
 		}
-		doc, err := parseResource(raw)
+		doc, err := parseInput(raw, r.policy.keyTerms)
 		if err == nil {
 			_, _, err = resourceType(r.policy.defs, doc)
 		}
