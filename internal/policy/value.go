@@ -2,7 +2,6 @@ package policy
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -13,7 +12,7 @@ import (
 	"github.com/fhirgate/fhirgate/internal/fhir/wire"
 )
 
-var errValue = errors.New("not a JSON value")
+var errValue = errors.New("not a JSON value, or a number too large to judge")
 
 // parseResource turns a resource that passed wire.Check into a Rego value that
 // may be kept. It reads the bytes once; OPA's own readers go through
@@ -114,7 +113,7 @@ func (p *valueParser) value(i int) (term *ast.Term, next int, ok bool) {
 		return p.term(ast.String(p.string(i+1, end-1))), end, true
 	case wire.Number:
 		end := wire.SkipValue(p.doc, i)
-		return p.term(ast.Number(json.Number(p.part(i, end)))), end, true
+		return p.term(ast.Number(p.part(i, end))), end, isComparable(p.doc[i:end])
 	case wire.True:
 		return ast.InternedTerm(true), wire.SkipValue(p.doc, i), true
 	case wire.False:
@@ -124,6 +123,14 @@ func (p *valueParser) value(i int) (term *ast.Term, next int, ok bool) {
 	case wire.Invalid:
 	}
 	return nil, i, false
+}
+
+// isComparable refuses numbers beyond what OPA compares: on those with a binary
+// exponent of more than 100,000 it panics.
+func isComparable(number []byte) bool {
+	const maxLength, maxExponent = 10_000, len("9999")
+	e := bytes.IndexAny(number, "eE")
+	return len(number) <= maxLength && (e < 0 || len(bytes.TrimLeft(number[e+1:], "+-")) <= maxExponent)
 }
 
 func (p *valueParser) object(i int) (*ast.Term, int, bool) {
