@@ -47,18 +47,32 @@ func (f Fetcher) FetchRead(ctx context.Context, ref fhir.Reference) (resource []
 		return nil, false, fmt.Errorf("%w: %w", fhir.ErrUnavailable, withoutURL(err))
 	}
 	body = bytes.TrimSpace(body)
-	if len(body) > f.Limits.MaxEntry || wire.Check(body, wire.Limits{MaxDepth: f.Limits.MaxDepth}) != nil {
+	if len(body) > f.Limits.MaxEntry || wire.Check(body, wire.Limits{MaxDepth: f.Limits.MaxDepth}) != nil || !is(body, ref.Type, ref.ID) {
 		return nil, false, fmt.Errorf("%w: %w", fhir.ErrUnavailable, errAnswer)
 	}
 	return f.Client.RelativeLinks(body), true, nil
 }
 
+// is tells whether a resource is of the type and, unless empty, has the id.
+func is(resource []byte, typ, id string) bool {
+	for key, want := range map[string]string{"resourceType": typ, "id": id} {
+		value, _ := wire.Get(resource, key)
+		if have, _ := wire.String(value); have != want && want != "" {
+			return false
+		}
+	}
+	return true
+}
+
 // FetchSearch gives all rows of a search, page by page, at most limit.
+// All pages together may take as long as one exchange.
 func (f Fetcher) FetchSearch(ctx context.Context, in fhir.Interaction, limit int) ([][]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, f.Client.total)
+	defer cancel()
 	path, query := in.Path(), in.Query.EncodeUpstream(min(limit+1, fetchPage))
 	var rows [][]byte
 	for {
-		page, next, err := f.page(ctx, path, query, limit-len(rows))
+		page, next, err := f.page(ctx, in.Type, path, query, limit-len(rows))
 		if err != nil {
 			return nil, err
 		}
@@ -73,7 +87,7 @@ func (f Fetcher) FetchSearch(ctx context.Context, in fhir.Interaction, limit int
 }
 
 // page reads one page of matches.
-func (f Fetcher) page(ctx context.Context, path, query string, limit int) (rows [][]byte, next string, err error) {
+func (f Fetcher) page(ctx context.Context, typ, path, query string, limit int) (rows [][]byte, next string, err error) {
 	answer, err := f.Client.Do(ctx, fhir.Exchange{Method: http.MethodGet, Path: path, Query: query})
 	if err != nil {
 		return nil, "", err
@@ -93,6 +107,9 @@ func (f Fetcher) page(ctx context.Context, path, query string, limit int) (rows 
 		}
 		if entry.Resource == nil || entry.Mode != "" && entry.Mode != "match" {
 			continue
+		}
+		if !is(entry.Resource, typ, "") {
+			return nil, "", fmt.Errorf("%w: %w", fhir.ErrUnavailable, errAnswer)
 		}
 		if len(rows) == limit {
 			return nil, "", errRows

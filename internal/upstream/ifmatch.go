@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/tidwall/gjson"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/fhirgate/fhirgate/internal/fhir"
 )
@@ -28,13 +29,13 @@ type IfMatchOptions struct {
 type IfMatch struct {
 	client  *Client
 	options IfMatchOptions
-	mu      sync.Mutex
-	known   map[fhir.Code]bool
+	known   sync.Map // fhir.Code -> bool
+	flight  singleflight.Group
 }
 
 // NewIfMatch makes an IfMatch for the client's server.
 func NewIfMatch(client *Client, o IfMatchOptions) *IfMatch {
-	return &IfMatch{client: client, options: o, known: map[fhir.Code]bool{}}
+	return &IfMatch{client: client, options: o}
 }
 
 // Safe reports whether a change of that type may be sent: the server honours
@@ -50,17 +51,31 @@ func (m *IfMatch) Safe(ctx context.Context, resourceType string, code fhir.Code)
 	case m.options.Stated:
 		return true, nil
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if known, ok := m.known[code]; ok {
-		return known, nil
+	if known, ok := m.known.Load(code); ok {
+		return known == true, nil
 	}
-	honours, err := m.probe(ctx, code)
-	if err != nil {
-		return false, fmt.Errorf("probe If-Match: %w", err)
+	return m.ask(ctx, code)
+}
+
+// ask probes the server once for all who ask at the same time. One of them going
+// away doesn't end it, so that what it made is removed again.
+func (m *IfMatch) ask(ctx context.Context, code fhir.Code) (bool, error) {
+	done := m.flight.DoChan(code.String(), func() (any, error) {
+		honours, err := m.probe(context.WithoutCancel(ctx), code)
+		if err == nil {
+			m.known.Store(code, honours)
+		}
+		return honours, err
+	})
+	select {
+	case <-ctx.Done():
+		return false, context.Cause(ctx)
+	case r := <-done:
+		if r.Err != nil {
+			return false, fmt.Errorf("probe If-Match: %w", r.Err)
+		}
+		return r.Val == true, nil
 	}
-	m.known[code] = honours
-	return honours, nil
 }
 
 // probeBody is a resource that says what it is for, should it ever be found.
@@ -85,13 +100,18 @@ func (m *IfMatch) probe(ctx context.Context, code fhir.Code) (bool, error) {
 		e.Method, e.Body = http.MethodPut, []byte(strings.Replace(probeBody, `{`, `{"id":"`+id+`",`, 1))
 	}
 	status, _, err = m.do(ctx, e)
-	if _, _, cleanup := m.do(context.WithoutCancel(ctx), fhir.Exchange{Method: http.MethodDelete, Path: path}); err == nil {
+	if _, _, cleanup := m.do(ctx, fhir.Exchange{Method: http.MethodDelete, Path: path}); err == nil {
 		err = cleanup
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return false, err
+	case status == http.StatusPreconditionFailed || status == http.StatusConflict:
+		return true, nil
+	case status >= 200 && status < 300:
+		return false, nil
 	}
-	return status == http.StatusPreconditionFailed || status == http.StatusConflict, nil
+	return false, errProbe // neither obeyed nor refused for its version: nothing is known
 }
 
 const maxProbe = 1 << 20
