@@ -105,8 +105,12 @@ func compile(b bundle.Bundle) (*Revision, error) {
 	modules := map[string]*ast.Module{}
 	digest := sha256.New()
 	for _, m := range b.Modules {
-		if m.Parsed.Package.Path.String() == nativePackage || strings.HasSuffix(m.Path, "_test.rego") {
+		name := m.Parsed.Package.Path.String()
+		if name == nativePackage || strings.HasSuffix(m.Path, "_test.rego") {
 			continue
+		}
+		if rest, below := strings.CutPrefix(name, nativePackage); below && strings.ContainsAny(rest[:1], ".[") {
+			return nil, fmt.Errorf("compile policy bundle: package %s: only the gateway defines what is below %s", name, nativePackage)
 		}
 		modules[m.Path] = m.Parsed
 	}

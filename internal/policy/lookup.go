@@ -43,6 +43,7 @@ type Lookups struct {
 	defs    *definitions.Definitions
 	options LookupOptions
 	cache   *lru.Cache[string, lookedUp]
+	keeping sync.Mutex   // held while an answer takes the place of another
 	bytes   atomic.Int64 // of the answers in cache
 	flight  singleflight.Group
 	writes  sync.Map // resource type -> *atomic.Uint64, counts writes
@@ -107,7 +108,7 @@ func (l *Lookups) read(ctx context.Context, text string) (lookedUp, error) {
 func (l *Lookups) search(ctx context.Context, query string) (lookedUp, error) {
 	path, rawQuery, _ := strings.Cut(query, "?")
 	in, err := fhir.Parse(l.defs, http.MethodGet, path, rawQuery, "")
-	if err != nil || in.Code != fhir.SearchType {
+	if err != nil || in.Code != fhir.SearchType || in.Query.Page != "" {
 		return lookedUp{}, errLookupQuery
 	}
 	return l.get(ctx, "s "+query, in.Type, func(ctx context.Context) (ast.Value, int64, error) {
@@ -161,6 +162,11 @@ func (l *Lookups) get(ctx context.Context, key, typ string, fetch func(context.C
 func (l *Lookups) keep(key string, found lookedUp) {
 	if found.size > l.options.MaxBytes {
 		return
+	}
+	l.keeping.Lock()
+	defer l.keeping.Unlock()
+	if have, ok := l.cache.Peek(key); ok && have.writes > found.writes {
+		return // asked for before a write, answered after what was asked for after it
 	}
 	l.cache.Remove(key) // so that the size of one that is replaced is counted off
 	l.bytes.Add(found.size)

@@ -21,7 +21,7 @@ func (p *Policy) builtinSearchMatches(_ rego.BuiltinContext, args []*ast.Term) (
 		if !ok {
 			return nil, errArguments
 		}
-		matches, err := p.matchesAny(args[0].Value, code, strings.Split(value, ","))
+		matches, err := p.matchesAny(args[0].Value, code, alternatives(value))
 		if err != nil {
 			return nil, err
 		}
@@ -30,6 +30,42 @@ func (p *Policy) builtinSearchMatches(_ rego.BuiltinContext, args []*ast.Term) (
 		}
 	}
 	return ast.InternedTerm(values.Len() > 0), nil
+}
+
+// alternatives splits a value at its commas, but not at those that are escaped
+// (R4 search.html#escaping). One with another escape matches nothing: a code
+// with $, | or \ in it is too rare to be worth a wrong match.
+func alternatives(value string) []string {
+	if !strings.Contains(value, `\`) {
+		return strings.Split(value, ",")
+	}
+	var list []string
+	var one strings.Builder
+	escaped, odd := false, false
+	end := func() {
+		if !odd {
+			list = append(list, one.String())
+		}
+		one.Reset()
+		odd = false
+	}
+	for _, c := range value {
+		switch {
+		case escaped:
+			odd = odd || c != ','
+			one.WriteRune(c)
+			escaped = false
+		case c == '\\':
+			escaped = true
+		case c == ',':
+			end()
+		default:
+			one.WriteRune(c)
+		}
+	}
+	odd = odd || escaped
+	end()
+	return list
 }
 
 // matchesAny asks whether one of the alternatives matches.
