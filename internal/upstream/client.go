@@ -129,6 +129,9 @@ func (c *Client) roundTrip(ctx context.Context, r fhir.Exchange) (*http.Response
 		return nil, fmt.Errorf("upstream request: %w", withoutURL(err))
 	}
 	req.Header.Set("Accept", "application/fhir+json")
+	// Some servers give the result of an earlier search again for a while (HAPI: a
+	// minute). Who was taken off a care team must be off it at once.
+	req.Header.Set("Cache-Control", "no-cache")
 	req.Header.Set("Accept-Encoding", "gzip")
 	if isLoopback(c.base.Hostname()) {
 		req.Header.Set("Accept-Encoding", "identity") // compressing costs more than it saves there
