@@ -50,28 +50,33 @@ type Policy struct {
 	context, request, read, write rego.PreparedEvalQuery
 	hasContext                    bool
 
-	contexts *lru.Cache[string, cachedContext]
-	masks    *lru.Cache[string, *mask.Mask]
-	keys     *lru.Cache[string, *mask.Keys]
-	paths    *lru.Cache[string, *fhirpath.Expr]
-	keyTerms keyTerms
+	// Values are found by their hash, and are then held to be equal: to print them
+	// would cost more.
+	contexts  *lru.Cache[int, cachedContext]
+	possibles *lru.Cache[int, *possible]
+	masks     *lru.Cache[maskKey, cachedMask]
+	keys      *lru.Cache[string, *mask.Keys]
+	paths     *lru.Cache[string, *fhirpath.Expr]
+	keyTerms  keyTerms
 }
 
 const (
-	contextEntries = 10_000
-	maskEntries    = 10_000
-	keyEntries     = 10_000
-	pathEntries    = 1_000
+	contextEntries  = 10_000
+	possibleEntries = 1_000
+	maskEntries     = 10_000
+	keyEntries      = 10_000
+	pathEntries     = 1_000
 )
 
 // Bind prepares the revision's entry points for one upstream.
 func (r *Revision) Bind(ctx context.Context, o Options) (*Policy, error) {
 	p := &Policy{revision: r, defs: o.Definitions, timeout: o.Timeout, contextTimeout: o.ContextTimeout, lookups: o.Lookups, maskKey: o.MaskKey, keyTerms: newKeyTerms(o.Definitions)}
-	var err [4]error
-	p.contexts, err[0] = lru.New[string, cachedContext](contextEntries)
-	p.masks, err[1] = lru.New[string, *mask.Mask](maskEntries)
+	var err [5]error
+	p.contexts, err[0] = lru.New[int, cachedContext](contextEntries)
+	p.masks, err[1] = lru.New[maskKey, cachedMask](maskEntries)
 	p.keys, err[2] = lru.New[string, *mask.Keys](keyEntries)
 	p.paths, err[3] = lru.New[string, *fhirpath.Expr](pathEntries)
+	p.possibles, err[4] = lru.New[int, *possible](possibleEntries)
 	if e := errors.Join(err[:]...); e != nil {
 		return nil, fmt.Errorf("bind policy: %w", e)
 	}
@@ -184,7 +189,7 @@ func (p *Policy) Plan(ctx context.Context, r access.Request) (access.Plan, error
 	if out.decision.Effect != access.Allow {
 		return plan, nil
 	}
-	possible, err := newPossible(out.masks)
+	possible, err := p.possibleMasks(out.masks)
 	if err != nil {
 		return access.Plan{}, err
 	}
@@ -214,6 +219,7 @@ func (p *Policy) baseInput(ctx context.Context, r access.Request) ([][2]*ast.Ter
 }
 
 type cachedContext struct {
+	input ast.Value
 	value ast.Value
 	found []lookedUp
 }
@@ -223,8 +229,8 @@ type cachedContext struct {
 func (p *Policy) callerContext(ctx context.Context, r access.Request, principal *ast.Term) (ast.Value, error) {
 	request := circumstances(r, r.Time.Truncate(time.Minute))
 	input := ast.NewObject([2]*ast.Term{ast.InternedTerm("principal"), principal}, [2]*ast.Term{ast.InternedTerm("request"), request.term()})
-	key := input.String()
-	if hit, ok := p.contexts.Get(key); ok && p.lookups.fresh(hit.found) {
+	key := input.Hash()
+	if hit, ok := p.contexts.Get(key); ok && ast.ValueEqual(hit.input, input) && p.lookups.fresh(hit.found) {
 		return hit.value, nil
 	}
 	var u uses
@@ -235,7 +241,7 @@ func (p *Policy) callerContext(ctx context.Context, r access.Request, principal 
 	if _, ok := value.(ast.Object); !ok {
 		return nil, wrong("context", "object")
 	}
-	p.contexts.Add(key, cachedContext{value: value, found: u.found})
+	p.contexts.Add(key, cachedContext{input: input, value: value, found: u.found})
 	return value, nil
 }
 
@@ -277,19 +283,34 @@ func (p *Policy) derive(use, class string) []byte {
 
 var errNotListed = errors.New("a mask isn't among the possible masks that the request policy listed")
 
-// possible are the masks that the request policy says could apply.
+// possible are the masks that the request policy says could apply. It is shared
+// by all requests for which policy says the same.
 type possible struct {
+	masks  ast.Object // nil: none
 	byType map[string]ast.Value
-	text   string
 	mu     sync.Mutex
 	union  map[string]*mask.Mask // by resource type
 }
 
-func newPossible(masks ast.Object) (*possible, error) {
-	p := &possible{byType: map[string]ast.Value{}, union: map[string]*mask.Mask{}}
+// possibleMasks makes a possible, or finds the one of an earlier request.
+func (p *Policy) possibleMasks(masks ast.Object) (*possible, error) {
 	if masks == nil {
-		return p, nil
+		masks = ast.NewObject()
 	}
+	key := masks.Hash()
+	if hit, ok := p.possibles.Get(key); ok && ast.ValueEqual(hit.masks, masks) {
+		return hit, nil
+	}
+	made, err := newPossible(masks)
+	if err != nil {
+		return nil, err
+	}
+	p.possibles.Add(key, made)
+	return made, nil
+}
+
+func newPossible(masks ast.Object) (*possible, error) {
+	p := &possible{masks: masks, byType: map[string]ast.Value{}, union: map[string]*mask.Mask{}}
 	err := masks.Iter(func(k, v *ast.Term) error {
 		typ, ok := k.Value.(ast.String)
 		if !ok {
@@ -298,6 +319,5 @@ func newPossible(masks ast.Object) (*possible, error) {
 		p.byType[string(typ)] = v.Value
 		return nil
 	})
-	p.text = masks.String()
 	return p, err
 }

@@ -91,9 +91,9 @@ func (r *rule) mask(typ string, out readOutput) (*mask.Mask, error) {
 	if out.grants == nil && out.masks == nil {
 		return nil, nil //nolint:nilnil // nil hides nothing
 	}
-	key := typ + "\x00" + textOf(out.grants) + "\x00" + textOf(out.masks) + "\x00" + r.possible.text
-	if m, ok := r.policy.masks.Get(key); ok {
-		return m, nil
+	key := maskKey{possible: r.possible, typ: typ, grants: hashOf(out.grants), masks: hashOf(out.masks)}
+	if hit, ok := r.policy.masks.Get(key); ok && same(hit.grants, out.grants) && same(hit.masks, out.masks) {
+		return hit.mask, nil
 	}
 	always, err := r.rules(typ, out.masks, "read.masks")
 	if err != nil {
@@ -117,15 +117,37 @@ func (r *rule) mask(typ string, out readOutput) (*mask.Mask, error) {
 	if err != nil {
 		return nil, fmt.Errorf("compile masks: %w", err)
 	}
-	r.policy.masks.Add(key, m)
+	r.policy.masks.Add(key, cachedMask{grants: out.grants, masks: out.masks, mask: m})
 	return m, nil
 }
 
-func textOf(v ast.Value) string {
+// maskKey is where a compiled mask lies: by who could get which masks at all, and
+// by the hashes of what policy returned for a resource.
+type maskKey struct {
+	possible      *possible
+	typ           string
+	grants, masks int
+}
+
+// cachedMask is a mask and what it was compiled from.
+type cachedMask struct {
+	grants, masks ast.Value
+	mask          *mask.Mask
+}
+
+func hashOf(v ast.Value) int {
 	if v == nil {
-		return ""
+		return 0
 	}
-	return v.String()
+	return v.Hash()
+}
+
+// same reports whether two values, which may be absent, are equal.
+func same(a, b ast.Value) bool {
+	if a == nil || b == nil {
+		return a == nil && b == nil
+	}
+	return ast.ValueEqual(a, b)
 }
 
 // rules parses masks and holds each to be listed by the request policy.
@@ -169,22 +191,17 @@ func (r *rule) Possible(typ string) (*mask.Mask, error) {
 	if m, ok := r.possible.union[typ]; ok {
 		return m, nil
 	}
-	key := "union\x00" + typ + "\x00" + r.possible.text
-	m, ok := r.policy.masks.Get(key)
-	if !ok {
-		var all []mask.Rule
-		for _, listed := range []string{typ, "*"} {
-			rules, err := maskRules(r.possible.byType[listed], "request.masks")
-			if err != nil {
-				return nil, err
-			}
-			all = append(all, rules...)
+	var all []mask.Rule
+	for _, listed := range []string{typ, "*"} {
+		rules, err := maskRules(r.possible.byType[listed], "request.masks")
+		if err != nil {
+			return nil, err
 		}
-		var err error
-		if m, err = mask.Compile(r.policy.defs, typ, all, nil); err != nil {
-			return nil, fmt.Errorf("compile possible masks: %w", err)
-		}
-		r.policy.masks.Add(key, m)
+		all = append(all, rules...)
+	}
+	m, err := mask.Compile(r.policy.defs, typ, all, nil)
+	if err != nil {
+		return nil, fmt.Errorf("compile possible masks: %w", err)
 	}
 	r.possible.union[typ] = m
 	return m, nil
