@@ -145,10 +145,10 @@ func splitQuery(raw string) ([][2]string, error) {
 	if raw == "" {
 		return nil, nil
 	}
-	parts := strings.Split(raw, "&")
-	if len(parts) > maxParams {
+	if strings.Count(raw, "&") >= maxParams { // before splitting: the body of a search may be large
 		return nil, errQuery
 	}
+	parts := strings.Split(raw, "&")
 	pairs := make([][2]string, 0, len(parts))
 	for _, part := range parts {
 		if part == "" {

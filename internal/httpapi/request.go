@@ -176,7 +176,7 @@ func returnPreference(r *http.Request) gateway.Return {
 // of use that they state. Whether either counts is for policy to say.
 func (s *Server) circumstances(r *http.Request, request *access.Request) error {
 	request.ActAs = r.Header.Get("X-Act-As")
-	if len(request.ActAs) > 128 || strings.ContainsAny(request.ActAs, ", ;") {
+	if len(request.ActAs) > 128 || strings.ContainsAny(request.ActAs, ", ;") || !utf8.ValidString(request.ActAs) {
 		return errRole
 	}
 	header := r.Header.Get("X-Purpose-Of-Use")

@@ -102,17 +102,35 @@ func (s *Server) ready(c echo.Context) error {
 	return c.String(http.StatusOK, "ready\n") //nolint:wrapcheck // Echo's own
 }
 
+// canonicalHost is a host in small letters without the ports that URLs leave out.
+func canonicalHost(host string) string {
+	host = strings.ToLower(host)
+	for _, port := range []string{":443", ":80"} {
+		host = strings.TrimSuffix(host, port)
+	}
+	return host
+}
+
+// over reports whether b rather than o is meant where both fit: one that is
+// bound to the host, then the longer path.
+func (b *Base) over(o *Base) bool {
+	if (b.Host != "") != (o.Host != "") {
+		return b.Host != ""
+	}
+	return len(b.Path) > len(o.Path)
+}
+
 // base finds the FHIR base that a request is for, and the escaped path below it.
 func (s *Server) base(r *http.Request) (*Base, string, bool) {
 	path := r.URL.EscapedPath()
-	host := strings.ToLower(r.Host)
+	host := canonicalHost(r.Host)
 	var best *Base
 	for i := range s.Bases {
 		b := &s.Bases[i]
-		if b.Host != "" && b.Host != host || path != b.Path && !strings.HasPrefix(path, b.Path+"/") {
+		if b.Host != "" && canonicalHost(b.Host) != host || path != b.Path && !strings.HasPrefix(path, b.Path+"/") {
 			continue
 		}
-		if best == nil || len(b.Path) > len(best.Path) || b.Host != "" && best.Host == "" {
+		if best == nil || b.over(best) {
 			best = b
 		}
 	}
