@@ -124,10 +124,11 @@ func recordUse(b rego.BuiltinContext, found lookedUp) {
 
 // evaluate runs one prepared entry point. Undefined is an error.
 func (p *Policy) evaluate(ctx context.Context, query rego.PreparedEvalQuery, input ast.Value, timeout time.Duration, u *uses) (ast.Value, error) {
+	// The look-ups wait on limited, the evaluation itself on cancel.
+	limited, done := context.WithTimeout(ctx, timeout)
+	defer done()
 	cancel := topdown.NewCancel()
-	timer := time.AfterFunc(timeout, cancel.Cancel)
-	defer timer.Stop()
-	stop := context.AfterFunc(ctx, cancel.Cancel)
+	stop := context.AfterFunc(limited, cancel.Cancel)
 	defer stop()
 	options := []rego.EvalOption{
 		rego.EvalParsedInput(input), rego.EvalExternalCancel(cancel), rego.EvalMetrics(metrics.NoOp()),
@@ -135,11 +136,11 @@ func (p *Policy) evaluate(ctx context.Context, query rego.PreparedEvalQuery, inp
 	if u != nil {
 		options = append(options, rego.EvalRequestMetadata(map[string]any{metadataKey: u}))
 	}
-	results, err := query.Eval(ctx, options...)
+	results, err := query.Eval(limited, options...)
 	switch {
-	case err != nil && topdown.IsCancel(err) && ctx.Err() != nil:
+	case err != nil && ctx.Err() != nil:
 		return nil, context.Cause(ctx)
-	case err != nil && topdown.IsCancel(err):
+	case err != nil && limited.Err() != nil:
 		return nil, ErrTimeout
 	case err != nil:
 		return nil, fmt.Errorf("evaluate policy: %w", withoutValues(err))
@@ -229,7 +230,8 @@ type cachedContext struct {
 func (p *Policy) callerContext(ctx context.Context, r access.Request, principal *ast.Term) (ast.Value, error) {
 	request := circumstances(r, r.Time.Truncate(time.Minute))
 	input := ast.NewObject([2]*ast.Term{ast.InternedTerm("principal"), principal}, [2]*ast.Term{ast.InternedTerm("request"), request.term()})
-	key := input.Hash()
+	// One place for each caller and role: what was for another minute goes.
+	key := principal.Hash() + ast.String(r.ActAs).Hash()
 	if hit, ok := p.contexts.Get(key); ok && ast.ValueEqual(hit.input, input) && p.lookups.fresh(hit.found) {
 		return hit.value, nil
 	}
@@ -301,7 +303,7 @@ func (p *Policy) possibleMasks(masks ast.Object) (*possible, error) {
 	if hit, ok := p.possibles.Get(key); ok && ast.ValueEqual(hit.masks, masks) {
 		return hit, nil
 	}
-	made, err := newPossible(masks)
+	made, err := newPossible(p.defs, masks)
 	if err != nil {
 		return nil, err
 	}
@@ -309,12 +311,12 @@ func (p *Policy) possibleMasks(masks ast.Object) (*possible, error) {
 	return made, nil
 }
 
-func newPossible(masks ast.Object) (*possible, error) {
+func newPossible(defs *definitions.Definitions, masks ast.Object) (*possible, error) {
 	p := &possible{masks: masks, byType: map[string]ast.Value{}, union: map[string]*mask.Mask{}}
 	err := masks.Iter(func(k, v *ast.Term) error {
 		typ, ok := k.Value.(ast.String)
-		if !ok {
-			return wrong("request.masks", "string keys")
+		if !ok || typ != "*" && !defs.IsResource(string(typ)) {
+			return wrong("request.masks", "resource types as keys, or *")
 		}
 		p.byType[string(typ)] = v.Value
 		return nil

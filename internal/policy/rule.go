@@ -3,6 +3,8 @@ package policy
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 
@@ -105,6 +107,9 @@ func (r *rule) mask(typ string, out readOutput) (*mask.Mask, error) {
 		if err != nil {
 			return nil, err
 		}
+		if len(lists) == 0 {
+			return nil, wrong("read.grants", "a list for each grant that makes the resource visible")
+		}
 		for _, list := range lists {
 			rules, err := r.rules(typ, list, "read.grants")
 			if err != nil {
@@ -167,18 +172,27 @@ func (r *rule) rules(typ string, v ast.Value, path string) ([]mask.Rule, error) 
 	return maskRules(v, path)
 }
 
-// lists reports whether the request policy listed the mask for any type: a
-// resource may contain others of other types.
-func (p *possible) lists(_ string, rule ast.Value) bool {
-	for _, listed := range p.byType {
+// lists reports whether the request policy listed the mask where searches are
+// held to it: for any type, for that of the resource, or, since a resource may
+// contain others, for the type that its path begins with.
+func (p *possible) lists(typ string, rule ast.Value) bool {
+	object, ok := rule.(ast.Object)
+	if !ok {
+		return false
+	}
+	path, _ := member(object, "path").(ast.String)
+	root, _, _ := strings.Cut(string(path), ".")
+	for _, key := range []string{"*", typ, root} {
+		listed, ok := p.byType[key]
+		if !ok {
+			continue
+		}
 		list, err := items(listed, "request.masks")
 		if err != nil {
 			return false
 		}
-		for _, l := range list {
-			if l.Compare(rule) == 0 {
-				return true
-			}
+		if slices.ContainsFunc(list, func(l ast.Value) bool { return l.Compare(rule) == 0 }) {
+			return true
 		}
 	}
 	return false
