@@ -3,7 +3,6 @@ package audit
 import (
 	"bytes"
 	"errors"
-	"io"
 	"log/slog"
 	"strings"
 	"testing"
@@ -45,7 +44,7 @@ func TestLogThatFails(t *testing.T) {
 	if lost != 2 || r.Lost() != 2 {
 		t.Errorf("lost %d and %d", lost, r.Lost())
 	}
-	quiet := New(Options{Log: slog.New(slog.NewJSONHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelError}))})
+	quiet := New(Options{Log: slog.New(slog.NewJSONHandler(new(bytes.Buffer), &slog.HandlerOptions{Level: slog.LevelError}))})
 	if err := quiet.Record(t.Context(), full(), true); !errors.Is(err, ErrNowhere) {
 		t.Errorf("a log whose level leaves the line out: %v", err)
 	}

@@ -116,7 +116,7 @@ func TestFullQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &memory{gate: make(chan struct{})}
 		var reasons []error
-		r := New(Options{Sink: m, Queue: 2, Batch: 1, Lost: func(n int, err error) { reasons = append(reasons, err) }})
+		r := New(Options{Sink: m, Queue: 2, Batch: 1, Lost: func(_ int, err error) { reasons = append(reasons, err) }})
 		for range 3 { // One with the sink, two in the queue.
 			record(t, r, ids(1))
 			synctest.Wait()
