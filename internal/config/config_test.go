@@ -211,3 +211,20 @@ func TestSize(t *testing.T) {
 		}
 	}
 }
+
+func TestImpossibleDefault(t *testing.T) {
+	var v struct {
+		Inner struct {
+			Good int `yaml:"good" default:"3"`
+			Bad  int `yaml:"bad" default:"three"`
+		} `yaml:"inner"`
+	}
+	r := newReport(source{file: "f.yaml", lines: map[string]int{}})
+	decoder{report: r}.setDefaults(reflect.ValueOf(&v).Elem(), "")
+	if err := r.err(); err == nil || !strings.Contains(err.Error(), "inner.bad: found an impossible default") || strings.Contains(err.Error(), "good") {
+		t.Errorf("%v", err)
+	}
+	if v.Inner.Good != 3 {
+		t.Errorf("good is %d", v.Inner.Good)
+	}
+}

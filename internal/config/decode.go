@@ -92,7 +92,7 @@ func (d decoder) list(n ast.Node, v reflect.Value, tag reflect.StructTag, key st
 		at := key + "[" + strconv.Itoa(i) + "]"
 		d.lines[at] = lineOf(item, d.line(key))
 		if v.Type().Elem().Kind() == reflect.Struct {
-			setDefaults(v.Index(i))
+			d.setDefaults(v.Index(i), at)
 			d.mapping(item, v.Index(i), at)
 			continue
 		}
@@ -189,21 +189,23 @@ func setScalar(v reflect.Value, text string) bool {
 	return true
 }
 
-// setDefaults gives every field of the struct v its default.
-func setDefaults(v reflect.Value) {
+// setDefaults gives every field of the struct v its default. One that its field
+// can't hold is a mistake in the tag, and a problem of every file.
+func (d decoder) setDefaults(v reflect.Value, key string) {
 	for i := range v.NumField() {
 		f, tag := v.Field(i), v.Type().Field(i).Tag
 		if !v.Type().Field(i).IsExported() {
 			continue
 		}
+		at := join(key, tag.Get("yaml"))
 		text, ok := tag.Lookup("default")
 		switch {
 		case f.Kind() == reflect.Struct:
-			setDefaults(f)
+			d.setDefaults(f, at)
 		case ok && f.Kind() == reflect.Slice:
 			f.Set(reflect.ValueOf(strings.Split(text, ",")))
 		case ok && !setScalar(f, text):
-			panic("config: impossible default of " + v.Type().Field(i).Name) // A mistake in a tag; the tests build every struct.
+			d.add(at, "an impossible default", wantType(f.Type(), tag))
 		}
 	}
 }

@@ -3,7 +3,7 @@ package config
 import _ "embed" // For the example file.
 
 //go:embed example.yaml
-var example string //nolint:gochecknoglobals // An embedded file; never changed.
+var example string
 
 // Example is the commented file that `fhirgate config init` writes. It is a
 // valid configuration.

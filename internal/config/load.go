@@ -59,8 +59,8 @@ func Parse(name string, data []byte) (*Config, error) {
 		return nil, r.err()
 	}
 	c := &Config{}
-	setDefaults(reflect.ValueOf(c).Elem())
 	d := decoder{report: r}
+	d.setDefaults(reflect.ValueOf(c).Elem(), "")
 	d.mapping(body, reflect.ValueOf(c).Elem(), "")
 	c.trimBases()
 	c.validate(r)

@@ -14,7 +14,7 @@ func main() {
 	flag.Parse()
 	page, err := reference(*dir)
 	if err == nil {
-		err = os.WriteFile(*out, page, 0o644) //nolint:gosec // A page of the documentation.
+		err = os.WriteFile(*out, page, 0o644)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "gen:", err)
