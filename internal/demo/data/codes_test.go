@@ -111,9 +111,18 @@ func TestCheckCode(t *testing.T) {
 		system, code string
 		good         bool
 	}{
-		{snomed, "38341003", true}, {snomed, "38341004", false}, {snomed, "73211009", true}, {snomed, "37211009", false},
-		{loinc, "85354-9", true}, {loinc, "85345-9", false}, {loinc, "8480-6", true}, {loinc, "4548-5", false},
-		{icd10, "E11.9", true}, {icd10, "E1", false}, {rxnorm, "860975", true}, {"http://example.org", "1", false},
+		{snomed, "38341003", true},
+		{snomed, "38341004", false},
+		{snomed, "73211009", true},
+		{snomed, "37211009", false},
+		{loinc, "85354-9", true},
+		{loinc, "85345-9", false},
+		{loinc, "8480-6", true},
+		{loinc, "4548-5", false},
+		{icd10, "E11.9", true},
+		{icd10, "E1", false},
+		{rxnorm, "860975", true},
+		{"http://example.org", "1", false},
 	} {
 		if problem := checkCode(c.system, c.code); (problem == "") != c.good {
 			t.Errorf("%s %s: %q", c.system, c.code, problem)

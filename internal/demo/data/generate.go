@@ -115,7 +115,7 @@ func (g *generator) organization(is target, id, city, postalCode string) {
 
 func (g *generator) practitioners() {
 	r := newRandom(g.seed, 2)
-	for n := 0; n < (g.patients+patientsPerGeneralist-1)/patientsPerGeneralist; n++ {
+	for n := range (g.patients + patientsPerGeneralist - 1) / patientsPerGeneralist {
 		g.generalists = append(g.generalists, g.practitioner(&r, fmt.Sprintf("gp-%04d", n+1), generalPractice, g.clinics[n/generalistsPerClinic]))
 	}
 	// One of each specialty at least, whatever the number of patients.

@@ -36,7 +36,7 @@ func Stories() io.Reader {
 func story(name string) []byte {
 	lines, err := storyFiles.ReadFile("stories/" + name + ".ndjson")
 	if err != nil {
-		panic("data: " + err.Error()) // the file is part of the binary, and a test reads every one
+		panic("data: " + err.Error()) //nolint:forbidigo // the file is part of the binary, and a test reads every one
 	}
 	return lines
 }

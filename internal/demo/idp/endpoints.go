@@ -70,6 +70,8 @@ func (p *Provider) jwks(w http.ResponseWriter, _ *http.Request) {
 }
 
 // choosePerson is shown when an authorization request names nobody.
+//
+//nolint:gochecknoglobals // parsed once, and only executed
 var choosePerson = template.Must(template.New("people").Parse(`<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Demo sign-in</title><h1>Who are you?</h1>
 <ul>{{range .}}<li><a href="{{.Link}}">{{.Name}}</a></li>{{end}}</ul></html>
@@ -127,7 +129,7 @@ func (p *Provider) choose(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-	_ = choosePerson.Execute(w, choices) //nolint:errcheck // the browser has gone, nobody is left to tell
+	_ = choosePerson.Execute(w, choices) // the browser has gone, nobody is left to tell
 }
 
 // newCode keeps a grant under a new code and drops codes that have expired.
@@ -288,5 +290,5 @@ func refuse(w http.ResponseWriter, status int, code string) {
 func writeJSON(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) //nolint:errcheck // the client has gone, nobody is left to tell
+	_ = json.NewEncoder(w).Encode(body) // the client has gone, nobody is left to tell
 }
