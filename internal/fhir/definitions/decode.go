@@ -137,8 +137,17 @@ func (dec *decoder) typeLine(f fields) error {
 }
 
 func kindOf(letter string) (Kind, bool) {
-	kind := Kind(1 + strings.Index("pcbr", letter))
-	return kind, len(letter) == 1 && kind != Unknown
+	switch letter {
+	case "p":
+		return Primitive, true
+	case "c":
+		return Complex, true
+	case "b":
+		return Backbone, true
+	case "r":
+		return Resource, true
+	}
+	return Unknown, false
 }
 
 // endType gives the type whose lines have been read its elements.

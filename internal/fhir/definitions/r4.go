@@ -12,7 +12,7 @@ import (
 //go:embed r4.txt
 var r4Text string
 
-var r4 = sync.OnceValue(func() *Definitions {
+var r4 = sync.OnceValue(func() *Definitions { //nolint:gochecknoglobals // decoded once and read only
 	d, err := decode(r4Text)
 	if err != nil {
 		panic(fmt.Sprintf("the embedded R4 definitions are broken: %v", err)) //nolint:forbidigo // part of the binary, decoded by every test

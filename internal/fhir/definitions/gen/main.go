@@ -95,10 +95,11 @@ func read[T any](source, resourceType string) ([]T, error) {
 	return all, nil
 }
 
-// line writes a letter and its fields, without the empty ones at the end.
+// line writes a letter and its fields, without the empty ones at the end. An error is the
+// Flush's.
 func line(w *bufio.Writer, letter string, fields ...string) {
 	text := strings.TrimRight(letter+"\t"+strings.Join(fields, "\t"), "\t")
-	w.WriteString(text + "\n")
+	fmt.Fprintln(w, text)
 }
 
 type compartmentDefinition struct {
