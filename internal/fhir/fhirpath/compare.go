@@ -65,10 +65,10 @@ func (n logic) eval(e evaluation, focus []Value) ([]Value, error) {
 		if err != nil {
 			return nil, err
 		}
-		switch t {
-		case decided:
+		if t == decided {
 			return decided.values(), nil
-		case unknown:
+		}
+		if t == unknown {
 			result = unknown
 		}
 	}
@@ -139,7 +139,7 @@ func equal(a, b Value) (bool, error) {
 	kindA, kindB := wire.KindOf(a.JSON), wire.KindOf(b.JSON)
 	classA, classB := classOf(a.Type, kindA), classOf(b.Type, kindB)
 	if !canCompare(classA, classB) {
-		return false, fmt.Errorf("%w: a %s can't be compared with a %s", ErrEvaluation, a.Type, b.Type)
+		return false, incomparable(a, b)
 	}
 	if classA != classB {
 		return false, nil
@@ -149,9 +149,15 @@ func equal(a, b Value) (bool, error) {
 		return kindA == kindB, nil
 	case numeral:
 		return sameNumber(a.JSON, b.JSON), nil
-	default:
+	case words, temporal:
 		return bytes.Equal(a.JSON, b.JSON) || sameText(a.JSON, b.JSON), nil
+	case object:
 	}
+	return false, incomparable(a, b)
+}
+
+func incomparable(a, b Value) error {
+	return fmt.Errorf("%w: a %s can't be compared with a %s", ErrEvaluation, a.Type, b.Type)
 }
 
 // sameText compares JSON strings, of which one may have escapes.

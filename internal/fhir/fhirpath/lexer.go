@@ -39,36 +39,40 @@ func lex(s string) ([]token, error) {
 		if i == len(s) {
 			return append(tokens, token{kind: end, offset: i}), nil
 		}
-		t := token{offset: i}
-		var n int
-		switch c := s[i]; {
-		case isLetter(c):
-			t.kind, n = identifier, span(s[i:], func(c byte) bool { return isLetter(c) || isDigit(c) })
-			t.value = s[i : i+n]
-		case isDigit(c):
-			t.kind, n = number, numberLength(s[i:])
-			t.value = s[i : i+n]
-		case c == '\'':
-			var err error
-			t.kind = text
-			if t.value, n, err = quoted(s[i:]); err != nil {
-				return nil, &SyntaxError{Offset: i, Reason: err.Error()}
-			}
-		default:
-			t.kind = symbol
-			for _, sign := range []string{".", "(", ")", "[", "]", "|", "=", "!=", "$this", "%resource"} {
-				if strings.HasPrefix(s[i:], sign) {
-					t.value, n = sign, len(sign)
-				}
-			}
-			if n == 0 || n > 2 && i+n < len(s) && (isLetter(s[i+n]) || isDigit(s[i+n])) {
-				return nil, &SyntaxError{Offset: i, Reason: "not part of the subset"}
-			}
+		t, n, err := first(s[i:])
+		if err != nil {
+			return nil, &SyntaxError{Offset: i, Reason: err.Error()}
 		}
+		t.offset = i
 		tokens = append(tokens, t)
 		i += n
 	}
 }
+
+// first reads the token at the start of s, and gives its length there.
+func first(s string) (t token, length int, err error) {
+	switch c := s[0]; {
+	case isLetter(c):
+		n := span(s, isNamePart)
+		return token{kind: identifier, value: s[:n]}, n, nil
+	case isDigit(c):
+		n := numberLength(s)
+		return token{kind: number, value: s[:n]}, n, nil
+	case c == '\'':
+		value, n, err := quoted(s)
+		return token{kind: text, value: value}, n, err
+	}
+	for _, sign := range []string{".", "(", ")", "[", "]", "|", "=", "!=", "$this", "%resource"} {
+		n := len(sign)
+		if !strings.HasPrefix(s, sign) || n > 2 && n < len(s) && isNamePart(s[n]) {
+			continue
+		}
+		return token{kind: symbol, value: sign}, n, nil
+	}
+	return token{}, 0, fmt.Errorf("not part of the subset")
+}
+
+func isNamePart(c byte) bool { return isLetter(c) || isDigit(c) }
 
 func isLetter(c byte) bool { return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c == '_' }
 

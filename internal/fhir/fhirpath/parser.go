@@ -34,13 +34,11 @@ func parse(expr string, defs *definitions.Definitions) (node, error) {
 
 func (p *parser) peek() token { return p.tokens[0] }
 
-// next takes a token; the end stays.
-func (p *parser) next() token {
-	t := p.tokens[0]
-	if t.kind != end {
+// next goes on to the next token; the end stays.
+func (p *parser) next() {
+	if p.peek().kind != end {
 		p.tokens = p.tokens[1:]
 	}
-	return t
 }
 
 // take takes the token if it is that symbol or keyword.
