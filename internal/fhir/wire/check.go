@@ -49,7 +49,7 @@ func Check(doc []byte, limits Limits) error {
 	return nil
 }
 
-var checkers = sync.Pool{New: func() any { return new(checker) }}
+var checkers = sync.Pool{New: func() any { return new(checker) }} //nolint:gochecknoglobals // a pool; release keeps documents out of it
 
 // maxKeysKept bounds what a pooled checker may hold on to after a wide document.
 const maxKeysKept = 4 << 10
