@@ -21,8 +21,12 @@ func (i *issuer) principal(t *token) (access.Principal, error) {
 		to    *string
 		paths []string
 	}{
-		{&p.Subject, i.claims.Subject}, {&p.Client, i.claims.Client}, {&p.Tenant, i.claims.Tenant},
-		{&fhirUser, i.claims.FHIRUser}, {&p.LaunchPatient, i.claims.Patient}, {&p.LaunchEncounter, i.claims.Encounter},
+		{&p.Subject, i.claims.Subject},
+		{&p.Client, i.claims.Client},
+		{&p.Tenant, i.claims.Tenant},
+		{&fhirUser, i.claims.FHIRUser},
+		{&p.LaunchPatient, i.claims.Patient},
+		{&p.LaunchEncounter, i.claims.Encounter},
 	} {
 		var err error
 		if *claim.to, err = firstString(t.claims, claim.paths); err != nil {

@@ -146,7 +146,7 @@ func (s *keySource) fetch(ctx context.Context) (*keys, error) {
 	if err != nil {
 		return nil, fmt.Errorf("key set of %s: %w", s.issuer, err)
 	}
-	defer response.Body.Close() //nolint:errcheck // reading is over, an error here changes nothing
+	defer response.Body.Close() // reading is over, an error here changes nothing
 	if response.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("key set of %s: HTTP status %d", s.issuer, response.StatusCode)
 	}

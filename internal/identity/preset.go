@@ -67,9 +67,15 @@ func claimsOf(p preset, c Issuer) Claims {
 		}
 	}
 	for _, over := range []struct{ to, from *[]string }{
-		{&claims.Subject, &c.Claims.Subject}, {&claims.Client, &c.Claims.Client}, {&claims.Tenant, &c.Claims.Tenant},
-		{&claims.Roles, &c.Claims.Roles}, {&claims.Groups, &c.Claims.Groups}, {&claims.Scopes, &c.Claims.Scopes},
-		{&claims.FHIRUser, &c.Claims.FHIRUser}, {&claims.Patient, &c.Claims.Patient}, {&claims.Encounter, &c.Claims.Encounter},
+		{&claims.Subject, &c.Claims.Subject},
+		{&claims.Client, &c.Claims.Client},
+		{&claims.Tenant, &c.Claims.Tenant},
+		{&claims.Roles, &c.Claims.Roles},
+		{&claims.Groups, &c.Claims.Groups},
+		{&claims.Scopes, &c.Claims.Scopes},
+		{&claims.FHIRUser, &c.Claims.FHIRUser},
+		{&claims.Patient, &c.Claims.Patient},
+		{&claims.Encounter, &c.Claims.Encounter},
 		{&claims.PurposeOfUse, &c.Claims.PurposeOfUse},
 	} {
 		if *over.from != nil {
