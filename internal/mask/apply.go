@@ -124,11 +124,11 @@ func (w *walker) resource(i int, key entryKey, label bool) (end int, kept bool) 
 // member is where a member of an object is.
 type member struct {
 	// object is the index of the object's brace.
-	object               int
-	key, keyEnd          int
-	value                int
-	name                 []byte
-	underscore, unspoilt bool
+	object      int
+	key, keyEnd int
+	value       int
+	name        []byte
+	underscore  bool
 }
 
 // readMember reads the key that starts at i.
@@ -162,7 +162,7 @@ func (w *walker) object(n *node, start int, r role) (end int, kept bool) {
 			end, ok = w.meta(n, mem)
 			labelSeen = true
 		case r == metadata && string(mem.name) == "security" && !mem.underscore:
-			end, ok = w.security(n, mem)
+			end, ok = w.security(n, mem), true
 			labelSeen = true
 		default:
 			end, ok = w.member(n, mem)

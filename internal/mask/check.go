@@ -12,11 +12,9 @@ import (
 // checkPath says whether the path names elements, and the action may change
 // every one of them.
 func checkPath(defs *definitions.Definitions, p path, act *action) error {
-	types := []string{p.root}
-	if p.root == anyType {
-		types = defs.ResourceTypes()
-	} else if !defs.IsResource(p.root) {
-		return fmt.Errorf("%w: %q is no resource type", ErrPath, p.root)
+	types, err := rootTypes(defs, p.root)
+	if err != nil {
+		return err
 	}
 	if err := checkWhere(defs, types, p.where); err != nil {
 		return err
@@ -35,18 +33,24 @@ func checkPath(defs *definitions.Definitions, p path, act *action) error {
 				return err
 			}
 		}
-		types = nil
-		for _, f := range found {
-			modifier = modifier || f.element.Modifier && !s.deep
-			if !slices.Contains(types, f.typeName) {
-				types = append(types, f.typeName)
-			}
-		}
+		types = typesOf(found)
+		modifier = modifier || !s.deep && slices.ContainsFunc(found, isModifier)
 		if err := checkWhere(defs, types, s.where); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// rootTypes are the resource types that the root of a path names.
+func rootTypes(defs *definitions.Definitions, root string) ([]string, error) {
+	switch {
+	case root == anyType:
+		return defs.ResourceTypes(), nil
+	case defs.IsResource(root):
+		return []string{root}, nil
+	}
+	return nil, fmt.Errorf("%w: %q is no resource type", ErrPath, root)
 }
 
 func elementError(s segment) error {
@@ -61,6 +65,19 @@ type found struct {
 	parent   *definitions.Type
 	element  *definitions.Element
 	typeName string
+}
+
+func isModifier(f found) bool { return f.element.Modifier }
+
+// typesOf are the types of the elements, each once.
+func typesOf(elements []found) []string {
+	var out []string
+	for _, f := range elements {
+		if !slices.Contains(out, f.typeName) {
+			out = append(out, f.typeName)
+		}
+	}
+	return out
 }
 
 // findElements are the elements that a segment names in the types.
@@ -83,6 +100,8 @@ func findElements(defs *definitions.Definitions, types []string, s segment) []fo
 }
 
 // r4Types are the names of all types that a resource of R4 can have in it.
+//
+//nolint:gochecknoglobals // found once and read only
 var r4Types = sync.OnceValue(func() []string { return reachable(definitions.R4(), definitions.R4().ResourceTypes(), false) })
 
 func allTypes(defs *definitions.Definitions) []string {
@@ -160,7 +179,8 @@ func checkTargets(defs *definitions.Definitions, targets []found, act *action, i
 // fits says whether the action can do its work on an element. Where a path names
 // several it must on one; it removes the others.
 func (a *action) fits(defs *definitions.Definitions, f found) bool {
-	_, hasParts := partsOf[a.kind][f.typeName]
+	changed, _ := partsOf(a.kind, f.typeName)
+	hasParts := len(changed) > 0
 	switch a.kind {
 	case Remove:
 		return true

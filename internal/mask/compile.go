@@ -88,7 +88,10 @@ type state uint32
 
 const segmentBits = 8
 
-func newState(pattern, segment int) state { return state(pattern<<segmentBits | segment) }
+// newState packs both; maxRules rules have far fewer patterns than there is room for.
+func newState(pattern, segment int) state {
+	return state(pattern<<segmentBits | segment) //nolint:gosec // see maxRules and maxSegments
+}
 
 func (s state) pattern() int { return int(s >> segmentBits) }
 func (s state) segment() int { return int(s & (1<<segmentBits - 1)) }
@@ -194,35 +197,35 @@ func (m *Mask) pattern(p *pattern) state {
 	return newState(len(m.patterns)-1, 0)
 }
 
-// partsOf is, for the actions that work on complex types, which elements they
-// change. Elements not named here stay: a Reference's type, an Identifier's use,
-// type and system.
-var partsOf = map[Action]map[string]struct{ changed, removed []string }{
-	Pseudonymize: {
-		"Reference":  {changed: []string{"reference"}, removed: []string{"identifier", "display", "extension", "id"}},
-		"Identifier": {changed: []string{"value"}, removed: []string{"period", "assigner", "extension", "id"}},
-	},
-	Hash: {
-		"Identifier": {changed: []string{"value"}, removed: []string{"period", "assigner", "extension", "id"}},
-	},
-	Truncate: {
-		"Period": {changed: []string{"start", "end"}, removed: []string{"extension", "id"}},
-	},
+// partsOf is, for the actions that work on complex types, which elements of the
+// type they change and remove. Elements not named here stay: a Reference's type,
+// an Identifier's use, type and system.
+func partsOf(kind Action, typeName string) (changed, removed []string) {
+	switch {
+	case kind == Pseudonymize && typeName == "Reference":
+		return []string{"reference"}, []string{"identifier", "display", "extension", "id"}
+	case (kind == Pseudonymize || kind == Hash) && typeName == "Identifier":
+		return []string{"value"}, []string{"period", "assigner", "extension", "id"}
+	case kind == Truncate && typeName == "Period":
+		return []string{"start", "end"}, []string{"extension", "id"}
+	}
+	return nil, nil
 }
 
 func (m *Mask) addParts(p *pattern) {
-	for typeName, parts := range partsOf[p.action.kind] {
-		if typeName == "Period" && p.action.extent.date == 0 {
+	for _, typeName := range [...]string{"Reference", "Identifier", "Period"} {
+		changed, removed := partsOf(p.action.kind, typeName)
+		if len(changed) == 0 || typeName == "Period" && p.action.extent.date == 0 {
 			continue
 		}
 		if p.parts == nil {
 			p.parts = map[string][]state{}
 		}
 		removal := &action{kind: Remove, order: p.action.order, part: p.action.kind == Pseudonymize}
-		for _, name := range parts.changed {
+		for _, name := range changed {
 			p.parts[typeName] = append(p.parts[typeName], m.part(p, name, p.action))
 		}
-		for _, name := range parts.removed {
+		for _, name := range removed {
 			p.parts[typeName] = append(p.parts[typeName], m.part(p, name, removal))
 		}
 	}

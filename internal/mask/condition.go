@@ -136,16 +136,25 @@ func (m *Mask) checkConditions() error {
 			if e.names[e.below] == "text" && e.below == 0 || e.names[0] == "meta" && slices.Contains(e.names, "security") {
 				return fmt.Errorf("mask %q: %w: the gateway sets meta.security and the narrative", p.text, ErrConflict)
 			}
-			for _, other := range m.patterns {
-				if other.root == "" || !other.covers(p.root, e) {
-					continue
-				}
-				m.opaque = true
-				apart := p.list != 0 && other.list != 0 && p.list != other.list
-				if !apart && (other.action.kind != Remove || p.action.kind != Remove) {
-					return fmt.Errorf("mask %q: %w: %q", p.text, ErrConflict, other.text)
-				}
+			if err := m.checkEvidence(p, e); err != nil {
+				return err
 			}
+		}
+	}
+	return nil
+}
+
+// checkEvidence holds what a condition of the pattern reads against every rule
+// that may mask it.
+func (m *Mask) checkEvidence(p *pattern, e evidence) error {
+	for _, other := range m.patterns {
+		if other.root == "" || !other.covers(p.root, e) {
+			continue
+		}
+		m.opaque = true
+		apart := p.list != 0 && other.list != 0 && p.list != other.list
+		if !apart && (other.action.kind != Remove || p.action.kind != Remove) {
+			return fmt.Errorf("mask %q: %w: %q", p.text, ErrConflict, other.text)
 		}
 	}
 	return nil

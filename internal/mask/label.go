@@ -45,12 +45,13 @@ func (w *walker) meta(n *node, mem member) (end int, kept bool) {
 	return w.object(next, mem.value, metadata)
 }
 
-// security walks the labels and sees to it that REDACTED is there once.
-func (w *walker) security(n *node, mem member) (end int, kept bool) {
+// security walks the labels and sees to it that REDACTED is there once; so they
+// are never left empty.
+func (w *walker) security(n *node, mem member) (end int) {
 	if w.src[mem.value] != '[' {
 		end = wire.SkipValue(w.src, mem.value)
 		w.put(mem.value, end, []byte(`[`+redacted+`]`))
-		return end, true
+		return end
 	}
 	var e *edge
 	if n != nil {
@@ -78,7 +79,7 @@ func (w *walker) security(n *node, mem member) (end int, kept bool) {
 		at := max(last, w.copied)
 		w.put(at, at, []byte(text))
 	}
-	return end, true
+	return end
 }
 
 // label walks one label that isn't REDACTED.

@@ -300,13 +300,11 @@ func (g *merger) primitive(e *edge, stored, view, incoming part) []part {
 	return []part{out}
 }
 
-var emptyObject = []byte("{}")
-
 // merged merges objects that may be absent; nil when nothing is left.
 func (g *merger) merged(n *node, stored, view, incoming []byte) []byte {
 	for _, v := range []*[]byte{&stored, &view, &incoming} {
 		if *v == nil {
-			*v = emptyObject
+			*v = []byte("{}")
 		}
 		if wire.KindOf(*v) != wire.Object {
 			g.ambiguous = true

@@ -5,8 +5,11 @@ import (
 	"strings"
 )
 
-// uuidDashes are where the dashes of a UUID are (RFC 9562 section 4).
-var uuidDashes = [...]int{8, 13, 18, 23}
+// maxShort and maxLong are how many characters of 6 bits fit behind a length.
+const (
+	maxShort = (smallBytes - 1) * 8 / 6
+	maxLong  = (largeBytes - 1) * 8 / 6
+)
 
 // pack puts an id into 16 or 32 bytes; ok is false when it doesn't fit. Only two
 // sizes, so that the length of a pseudonym says little about the id.
@@ -17,17 +20,17 @@ func pack(id string) (packed []byte, f form, ok bool) {
 	if b, err := hex.DecodeString(id); err == nil && len(b) == largeBytes && id == strings.ToLower(id) {
 		return b, formHex, true
 	}
-	size, f := smallBytes, formShort
-	bits := packBits(id)
-	if 1+len(bits) > smallBytes {
-		size, f = largeBytes, formLong
-	}
-	if 1+len(bits) > size {
+	length := len(id)
+	if length > maxLong {
 		return nil, 0, false
 	}
+	size, f := smallBytes, formShort
+	if length > maxShort {
+		size, f = largeBytes, formLong
+	}
 	packed = make([]byte, size)
-	packed[0] = byte(len(id))
-	copy(packed[1:], bits)
+	packed[0] = byte(length)
+	copy(packed[1:], packBits(id))
 	return packed, f, true
 }
 
@@ -35,7 +38,7 @@ func packUUID(id string) ([]byte, bool) {
 	if len(id) != 36 || id != strings.ToLower(id) {
 		return nil, false
 	}
-	for _, i := range uuidDashes {
+	for _, i := range [...]int{8, 13, 18, 23} { // RFC 9562 section 4
 		if id[i] != '-' {
 			return nil, false
 		}

@@ -32,16 +32,23 @@ const (
 	Remove
 )
 
-var actionNames = [...]string{
-	Truncate: "truncate", Generalize: "generalize", Pseudonymize: "pseudonymize", Hash: "hash", Replace: "replace", Remove: "remove",
-}
-
 // String is the action as policy writes it.
 func (a Action) String() string {
-	if a == 0 || int(a) >= len(actionNames) {
-		return "invalid action"
+	switch a {
+	case Truncate:
+		return "truncate"
+	case Generalize:
+		return "generalize"
+	case Pseudonymize:
+		return "pseudonymize"
+	case Hash:
+		return "hash"
+	case Replace:
+		return "replace"
+	case Remove:
+		return "remove"
 	}
-	return actionNames[a]
+	return "invalid action"
 }
 
 // Rule is one mask as policy returns it.
@@ -114,9 +121,9 @@ func (r *Rule) set(key string, value []byte) error {
 	case key == "path" && isText:
 		r.Path = text
 	case key == "action" && isText:
-		for a, name := range actionNames {
-			if name != "" && name == text {
-				r.Action = Action(a)
+		for a := Truncate; a <= Remove; a++ {
+			if a.String() == text {
+				r.Action = a
 			}
 		}
 		if r.Action == 0 {
@@ -161,7 +168,7 @@ func (r *Rule) checkKeys() error {
 			return fmt.Errorf("%w: %s needs %q", ErrSyntax, r.Action, c.key)
 		}
 	}
-	if r.Action == 0 || int(r.Action) >= len(actionNames) {
+	if r.Action == 0 || r.Action > Remove {
 		return fmt.Errorf("%w: no action", ErrSyntax)
 	}
 	if r.Action == Truncate {
