@@ -12,7 +12,7 @@ import (
 
 func quotas(t *testing.T, open Open) {
 	s, ctx, w := open.Handle(t), t.Context(), noon()
-	step := func(name string, key string, begins time.Time, limit, want, granted int64) {
+	step := func(name, key string, begins time.Time, limit, want, granted int64) {
 		t.Helper()
 		if got := must[int64](t)(s.Reserve(ctx, key, begins, limit, want)); got != granted {
 			t.Errorf("%s: granted %d, want %d", name, got, granted)
