@@ -85,7 +85,7 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 // a credential's.
 func (c *Client) Do(ctx context.Context, r fhir.Exchange) (fhir.Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.total)
-	resp, err := c.roundTrip(ctx, r)
+	resp, err := c.roundTrip(ctx, r) //nolint:bodyclose // the answer's Body closes it
 	if err != nil {
 		cancel()
 		return fhir.Answer{}, err

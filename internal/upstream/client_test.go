@@ -176,7 +176,7 @@ func TestDoEnds(t *testing.T) {
 	release := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, "{")
-		w.(http.Flusher).Flush() //nolint:forcetypeassert // a server's
+		w.(http.Flusher).Flush()
 		<-release
 	}))
 	t.Cleanup(func() { close(release); server.Close() })

@@ -52,7 +52,8 @@ func (m *IfMatch) Safe(ctx context.Context, resourceType string, code fhir.Code)
 		return true, nil
 	}
 	if known, ok := m.known.Load(code); ok {
-		return known == true, nil
+		honours, _ := known.(bool)
+		return honours, nil
 	}
 	return m.ask(ctx, code)
 }
@@ -74,7 +75,8 @@ func (m *IfMatch) ask(ctx context.Context, code fhir.Code) (bool, error) {
 		if r.Err != nil {
 			return false, fmt.Errorf("probe If-Match: %w", r.Err)
 		}
-		return r.Val == true, nil
+		honours, _ := r.Val.(bool)
+		return honours, nil
 	}
 }
 
