@@ -110,7 +110,8 @@ func TestElements(t *testing.T) {
 		{"Bundle.entry", Element{Name: "resource", Types: []string{"Resource"}, Max: 1, Summary: true}},
 		{"Observation.component", Element{Name: "referenceRange", Types: []string{"Observation.referenceRange"}, Max: Unbounded}},
 		{"Observation", Element{Name: "value", Choice: true, Max: 1, Summary: true, Types: []string{
-			"Quantity", "CodeableConcept", "string", "boolean", "integer", "Range", "Ratio", "SampledData", "time", "dateTime", "Period"}}},
+			"Quantity", "CodeableConcept", "string", "boolean", "integer", "Range", "Ratio", "SampledData", "time", "dateTime", "Period",
+		}}},
 		{"Observation", Element{Name: "focus", Types: reference, Targets: []string{"Resource"}, Max: Unbounded, Summary: true}},
 		{"Observation", Element{Name: "status", Types: []string{"code"}, Min: 1, Max: 1, Modifier: true, Summary: true}},
 		{"Narrative", Element{Name: "div", Types: []string{"xhtml"}, Min: 1, Max: 1}},

@@ -40,13 +40,19 @@ func TestSearchParameter(t *testing.T) {
 		{"InsurancePlan", "name", "string", "InsurancePlan-name", "InsurancePlan.name | InsurancePlan.alias"},
 		{"Library", "depends-on", "reference", "Library-depends-on", "Library.relatedArtifact.where(type='depends-on').resource"},
 		{"Device", "din", "token", "device-extensions-Device-din", "Device.extension('http://hl7.org/fhir/SearchParameter/device-extensions-Device-din')"},
-		{"Observation", "combo-code-value-quantity", "composite", "Observation-combo-code-value-quantity",
-			"Observation.code | Observation.value.ofType(Quantity) | Observation.component.code | Observation.component.value.ofType(Quantity)"},
+		{
+			"Observation", "combo-code-value-quantity", "composite", "Observation-combo-code-value-quantity",
+			"Observation.code | Observation.value.ofType(Quantity) | Observation.component.code | Observation.component.value.ofType(Quantity)",
+		},
 		{"Observation", "code-value-date", "composite", "Observation-code-value-date", "Observation.code | Observation.value.ofType(dateTime) | Observation.value.ofType(Period)"},
-		{"MolecularSequence", "chromosome-variant-coordinate", "composite", "MolecularSequence-chromosome-variant-coordinate",
-			"MolecularSequence.referenceSeq.chromosome | MolecularSequence.variant.start | MolecularSequence.variant.end"},
-		{"QuestionnaireResponse", "item-subject", "reference", "questionnaireresponse-extensions-QuestionnaireResponse-item-subject",
-			"QuestionnaireResponse.item.where(hasExtension('http://hl7.org/fhir/StructureDefinition/questionnaireresponse-isSubject')).answer.value.ofType(Reference)"},
+		{
+			"MolecularSequence", "chromosome-variant-coordinate", "composite", "MolecularSequence-chromosome-variant-coordinate",
+			"MolecularSequence.referenceSeq.chromosome | MolecularSequence.variant.start | MolecularSequence.variant.end",
+		},
+		{
+			"QuestionnaireResponse", "item-subject", "reference", "questionnaireresponse-extensions-QuestionnaireResponse-item-subject",
+			"QuestionnaireResponse.item.where(hasExtension('http://hl7.org/fhir/StructureDefinition/questionnaireresponse-isSubject')).answer.value.ofType(Reference)",
+		},
 		{"Person", "patient", "reference", "Person-patient", "Person.link.target.where(resolve() is Patient)"},
 	} {
 		p, ok := R4().SearchParameter(test.resourceType, test.code)

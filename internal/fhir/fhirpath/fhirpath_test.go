@@ -139,8 +139,10 @@ func TestEval(t *testing.T) {
 		{observation, "Observation.subject.resolve() is Patient", `true`},
 		{patient, "generalPractitioner.where(resolve() is Practitioner).reference", `"#gp" "https://s/fhir/Practitioner/2/_history/3" "Practitioner?identifier=1"`},
 		{patient, "generalPractitioner.where(resolve() is PractitionerRole).reference", `"urn:uuid:5"`},
-		{patient, "generalPractitioner.where(resolve() is DomainResource and reference != 'Organization/1').reference",
-			`"#gp" "https://s/fhir/Practitioner/2/_history/3" "urn:uuid:5" "Practitioner?identifier=1"`},
+		{
+			patient, "generalPractitioner.where(resolve() is DomainResource and reference != 'Organization/1').reference",
+			`"#gp" "https://s/fhir/Practitioner/2/_history/3" "urn:uuid:5" "Practitioner?identifier=1"`,
+		},
 		// resources inside of resources
 		{bundle, "Bundle.entry[0].resource.ofType(Composition).title", `"T"`},
 		{bundle, "Bundle.entry.resource.ofType(Patient).name.family", `"Chalmers"`},
@@ -265,8 +267,17 @@ func TestSameNumber(t *testing.T) {
 		a, b string
 		want bool
 	}{
-		{"1", "1.0", true}, {"100", "1e2", true}, {"0.010", "1E-2", true}, {"0", "-0.00", true}, {"1", "-1", false}, {"10", "1", false}, {"1.5", "1.50", true},
-		{"1e999999999999", "1e999999999999", true}, {"1e999999999999", "1", false}, {"123456789012345678901", "123456789012345678902", false}, {"-12e1", "-120", true},
+		{"1", "1.0", true},
+		{"100", "1e2", true},
+		{"0.010", "1E-2", true},
+		{"0", "-0.00", true},
+		{"1", "-1", false},
+		{"10", "1", false},
+		{"1.5", "1.50", true},
+		{"1e999999999999", "1e999999999999", true},
+		{"1e999999999999", "1", false},
+		{"123456789012345678901", "123456789012345678902", false},
+		{"-12e1", "-120", true},
 	} {
 		if got := sameNumber([]byte(test.a), []byte(test.b)); got != test.want {
 			t.Errorf("%s = %s: %v", test.a, test.b, got)
