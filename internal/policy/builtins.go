@@ -71,7 +71,7 @@ func (p *Policy) builtinRead(b rego.BuiltinContext, args []*ast.Term) (*ast.Term
 	}
 	found, err := p.lookups.read(b.Context, ref)
 	if err != nil {
-		return nil, haltOn(err)
+		return nil, haltOn(b, err)
 	}
 	recordUse(b, found)
 	if found.value == nil {
@@ -87,14 +87,19 @@ func (p *Policy) builtinSearch(b rego.BuiltinContext, args []*ast.Term) (*ast.Te
 	}
 	found, err := p.lookups.search(b.Context, query)
 	if err != nil {
-		return nil, haltOn(err)
+		return nil, haltOn(b, err)
 	}
 	recordUse(b, found)
 	return ast.NewTerm(found.value), nil
 }
 
 // haltOn ends the evaluation: a look-up that failed is never merely undefined.
-func haltOn(err error) error { return rego.NewHaltError(err) }
+func haltOn(b rego.BuiltinContext, err error) error {
+	if u, ok := b.RequestMetadata[metadataKey].(*uses); ok {
+		u.failed = err
+	}
+	return rego.NewHaltError(err)
+}
 
 func (p *Policy) builtinInCompartment(_ rego.BuiltinContext, args []*ast.Term) (*ast.Term, error) {
 	compartment, ok1 := text(args[1])

@@ -113,7 +113,10 @@ func (p *Policy) prepare(ctx context.Context, entry string) (rego.PreparedEvalQu
 const metadataKey = "fhirgate"
 
 // uses are the look-ups that an evaluation made.
-type uses struct{ found []lookedUp }
+type uses struct {
+	found  []lookedUp
+	failed error // of the one that ended the evaluation; OPA keeps only its text
+}
 
 func recordUse(b rego.BuiltinContext, found lookedUp) {
 	if u, ok := b.RequestMetadata[metadataKey].(*uses); ok {
@@ -130,11 +133,12 @@ func (p *Policy) evaluate(ctx context.Context, query rego.PreparedEvalQuery, inp
 	cancel := topdown.NewCancel()
 	stop := context.AfterFunc(limited, cancel.Cancel)
 	defer stop()
+	if u == nil {
+		u = &uses{}
+	}
 	options := []rego.EvalOption{
 		rego.EvalParsedInput(input), rego.EvalExternalCancel(cancel), rego.EvalMetrics(metrics.NoOp()),
-	}
-	if u != nil {
-		options = append(options, rego.EvalRequestMetadata(map[string]any{metadataKey: u}))
+		rego.EvalRequestMetadata(map[string]any{metadataKey: u}),
 	}
 	results, err := query.Eval(limited, options...)
 	switch {
@@ -142,6 +146,8 @@ func (p *Policy) evaluate(ctx context.Context, query rego.PreparedEvalQuery, inp
 		return nil, context.Cause(ctx)
 	case err != nil && limited.Err() != nil:
 		return nil, ErrTimeout
+	case err != nil && u.failed != nil:
+		return nil, fmt.Errorf("evaluate policy: %w: %w", withoutValues(err), u.failed)
 	case err != nil:
 		return nil, fmt.Errorf("evaluate policy: %w", withoutValues(err))
 	case len(results) != 1 || len(results[0].Expressions) != 1:
