@@ -83,7 +83,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 		return fmt.Errorf("temporary folder: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	b, err := newBed(ctx, dir, o.patients, time.Now) //nolint:forbidigo // the one clock
+	b, err := newBed(ctx, dir, o.patients, time.Now)
 	if err != nil {
 		return err
 	}

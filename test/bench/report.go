@@ -116,7 +116,9 @@ func (b *bed) measure(ctx context.Context, o options, c *benchCase, u upstream, 
 func (s *series) print(out io.Writer, c *benchCase, clients int) {
 	slices.Sort(s.latencies)
 	who, ratio, goal := "bare proxy", "1", ""
-	if s.person != "" {
+	if s.person != "" && len(s.ratios) == 0 {
+		who, ratio = s.person, "" // a profile: the bare proxy was left out
+	} else if s.person != "" {
 		r := median(s.ratios)
 		who, ratio = s.person, fmt.Sprintf("**%.4f**", r)
 		if c.goal > 0 {
