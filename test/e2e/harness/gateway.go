@@ -34,6 +34,8 @@ type Options struct {
 	// Config is merged into the configuration file: keys of its first two levels
 	// replace those that the harness writes.
 	Config map[string]map[string]any
+	// LosesAudit says that its audit can't be written, so that its end reports it.
+	LosesAudit bool
 }
 
 // Gateway is a running gateway and what belongs to it.
@@ -74,7 +76,7 @@ func Start(t testing.TB, o Options) *Gateway {
 	server.Start()
 	t.Cleanup(func() {
 		server.Close()
-		if err := g.App.Close(context.WithoutCancel(t.Context())); err != nil {
+		if err := g.App.Close(context.WithoutCancel(t.Context())); (err != nil) != o.LosesAudit {
 			t.Errorf("close the gateway: %v", err)
 		}
 	})
