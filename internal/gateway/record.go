@@ -50,6 +50,9 @@ func (x *exchange) review(code string) Review {
 	return Review{Time: x.started, Code: code, RequestID: x.call.RequestID, Request: x.call.Request, Revision: x.plan.Revision}
 }
 
+// recordTime bounds the wait for a record without which nothing may be answered.
+const recordTime = 5 * time.Second
+
 // maxTouched bounds the ids kept for one request.
 const maxTouched = 1000
 
@@ -80,8 +83,11 @@ func (x *exchange) record(ctx context.Context, failure error) error {
 		}
 	}
 	must := r.Level == access.AuditFull
-	// The record outlives a caller who has gone away.
-	if err := x.Journal.Record(context.WithoutCancel(ctx), r, must); err != nil && must {
+	// The record outlives a caller who has gone away, but an answer that waits for
+	// it doesn't wait for ever.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTime)
+	defer cancel()
+	if err := x.Journal.Record(ctx, r, must); err != nil && must {
 		return errAudit.Because(err)
 	}
 	return nil
