@@ -105,6 +105,8 @@ type Gateway struct {
 	pages        *pageSealer
 	scans        callers
 	capabilities capabilityCache
+	lacking      partial
+	expressions  expressions
 }
 
 // New makes a gateway.
@@ -185,6 +187,11 @@ type exchange struct {
 	// paged says that the request came by a page link, which link then holds.
 	paged bool
 	link  pageLink
+	// compartment is that of a search, with the id on the server behind; partsOf
+	// are the type searches that it can be made of, splitFirst says that it is.
+	compartment fhir.Reference
+	partsOf     []part
+	splitFirst  bool
 	// realInstance is the id on the server behind, for an instance's history.
 	realInstance string
 }

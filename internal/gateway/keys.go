@@ -141,6 +141,9 @@ func (x *exchange) upstreamValue(in fhir.Interaction, p fhir.Param) string {
 		case ok:
 		case !fhir.IsID(a):
 			continue
+		case isID && in.Type == "":
+			alternatives[i] = a
+			continue
 		case isID:
 			ref = fhir.Reference{Type: in.Type, ID: a}
 		case p.Modifier != "":

@@ -24,7 +24,8 @@ type pageLink struct {
 	At        position `json:"a"`
 	Delivered int      `json:"n"`
 	Total     *int     `json:"t,omitempty"`
-	Path      string   `json:"p"` // the interaction
+	Split     bool     `json:"s,omitempty"` // the search is made of several
+	Path      string   `json:"p"`           // the interaction
 	Query     string   `json:"q"`
 	Expires   int64    `json:"e"` // Unix seconds
 }

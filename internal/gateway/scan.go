@@ -19,6 +19,7 @@ type position struct {
 	Query string `json:"q"`
 	Skip  int    `json:"s,omitempty"`
 	Form  bool   `json:"f,omitempty"`
+	Part  int    `json:"k,omitempty"` // of a search that is made of several
 }
 
 // row is one row that the caller may see, masked.
@@ -38,6 +39,7 @@ type scan struct {
 	x        *exchange
 	reader   *fhir.BundleReader
 	body     io.Closer
+	parts    []part   // nil: the search is sent as it is
 	page     position // the page that reader reads, with Skip 0
 	index    int      // entries of the page taken so far
 	buf      []byte
@@ -51,7 +53,11 @@ type scan struct {
 
 // newScan starts at a position.
 func (x *exchange) newScan(at position) *scan {
-	return &scan{x: x, page: at, visible: map[string]bool{}, deadline: x.Clock().Add(x.Limits.ScanTime)}
+	s := &scan{x: x, page: at, visible: map[string]bool{}, deadline: x.Clock().Add(x.Limits.ScanTime)}
+	if x.splitFirst {
+		s.parts = x.partsOf
+	}
+	return s
 }
 
 // close ends the page that is being read.
@@ -109,7 +115,14 @@ func (s *scan) open(ctx context.Context) error {
 	}
 	s.body = answer.Body
 	if answer.Status != 200 {
+		if s.lacks(answer.Status) && s.split() {
+			s.close()
+			return nil
+		}
 		return s.badStatus(answer.Status)
+	}
+	if s.parts != nil {
+		s.x.lacking.of(s.x.in.Code).Store(true)
 	}
 	if !answer.IsJSON {
 		return errUpstreamAnswer.Because(errShape)
@@ -128,6 +141,12 @@ func (s *scan) open(ctx context.Context) error {
 		s.index++
 	}
 	return nil
+}
+
+// lacks reports whether a server may say by this status that it has no
+// compartment or system search.
+func (s *scan) lacks(status int) bool {
+	return status == 400 || status == 404 || status == 405 || status == 501
 }
 
 // badStatus tells a page that is gone and a search that isn't understood apart
@@ -152,6 +171,10 @@ func (s *scan) turn() error {
 	s.bytes = nil
 	s.reader = nil
 	if link == "" {
+		if next := s.page.Part + 1; next < len(s.parts) {
+			s.page = s.parts[next].at
+			return nil
+		}
 		s.page = position{}
 		return io.EOF
 	}
@@ -159,7 +182,7 @@ func (s *scan) turn() error {
 	if err != nil {
 		return errUpstreamAnswer.Because(err)
 	}
-	next := position{Path: path, Query: query}
+	next := position{Path: path, Query: query, Part: s.page.Part}
 	if next == s.page {
 		return errUpstreamAnswer.Because(errLoop)
 	}
@@ -200,6 +223,9 @@ func (s *scan) take(ctx context.Context, e fhir.Entry) (row, bool, error) {
 	resource := fhir.RelativeLinks(e.Resource, s.x.Upstream.Base())
 	head := headOf(resource)
 	if err := s.expected(head); err != nil {
+		return row{}, false, err
+	}
+	if given, err := s.given(head, resource); err != nil || given {
 		return row{}, false, err
 	}
 	masked, allowed, err := s.judge(ctx, head.typ, head.id, resource)

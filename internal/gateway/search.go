@@ -43,13 +43,22 @@ func (x *exchange) start() (position, error) {
 	if err := x.checkKeys(); err != nil {
 		return position{}, err
 	}
-	if x.paged {
-		return x.link.At, nil
-	}
-	query := x.upstreamQuery(in)
 	// One more than a page, to see whether there is a next one; and enough to
 	// fill a page in one go when some are hidden.
 	count := min(max(x.pageSize()+1, minUpstreamPage), x.Limits.UpstreamPage)
+	x.compartment, x.partsOf = in.Compartment, x.parts(in, count)
+	if x.paged {
+		x.splitFirst = x.link.Split
+		if x.splitFirst && x.link.At.Part >= len(x.partsOf) {
+			return position{}, errPage
+		}
+		return x.link.At, nil
+	}
+	if len(x.partsOf) > 0 && x.lacking.of(in.Code).Load() {
+		x.splitFirst = true
+		return x.partsOf[0].at, nil
+	}
+	query := x.upstreamQuery(in)
 	return position{Path: in.Path(), Query: query.EncodeUpstream(count), Form: in.Posted}, nil
 }
 
@@ -131,7 +140,7 @@ func (p *page) lookAhead(ctx context.Context) error {
 			return p.stopped(err)
 		}
 	}
-	next, err := p.x.nextLink(pageLink{At: r.at, Delivered: p.delivered + p.rows, Total: total})
+	next, err := p.x.nextLink(pageLink{At: r.at, Delivered: p.delivered + p.rows, Total: total, Split: p.scan.parts != nil})
 	if err != nil {
 		return err
 	}

@@ -36,7 +36,7 @@ func house() map[string]room {
 		"internal/smart":                {nil, "scopes are values"},
 		"internal/access":               {[]string{"internal/fhir", "internal/mask", "internal/smart", definitions}, "the domain knows neither Rego nor HTTP"},
 		"internal/policy":               {[]string{"internal/access", "internal/fhir", "internal/fhir/fhirpath", "internal/mask", "internal/smart", definitions, wire}, "policy decides; it reaches servers through its Fetcher port only"},
-		"internal/gateway":              {[]string{"internal/access", "internal/fhir", "internal/mask", definitions, wire}, "the use case imports no adapter: policy, upstream, quota and journal are its ports"},
+		"internal/gateway":              {[]string{"internal/access", "internal/fhir", "internal/fhir/fhirpath", "internal/mask", definitions, wire}, "the use case imports no adapter: policy, upstream, quota and journal are its ports"},
 		"internal/audit":                {[]string{wire}, "records are built from codes and ids, so it needs to know nothing"},
 		"internal/identity":             {[]string{"internal/access", "internal/smart", wire}, "an adapter: tokens in, principals out"},
 		"internal/upstream":             {[]string{"internal/fhir", "internal/upstream/credential", wire}, "an adapter: the FHIR server's client"},
