@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fhirgate/fhirgate/test/e2e/harness"
 )
@@ -34,7 +35,7 @@ func TestSearches(t *testing.T) {
 			{who: "patient", path: "Patient", status: 200, ids: []string{"Patient/anna-berg"}, total: 1},
 			{who: "practitioner", path: "Patient?_id=anna-berg,marcus-reid,elena-petrova,henry-novak,daniel-cohen,sofia-marchetti,george-whitfield", status: 200,
 				ids: []string{"Patient/anna-berg", "Patient/george-whitfield", "Patient/marcus-reid", "Patient/daniel-cohen"}},
-			{who: "registrar", path: "Patient?family=Berg", status: 200, ids: []string{"Patient/anna-berg"}},
+			{who: "registrar", path: "Patient?family=Berg&birthdate=1984-03-17&_id=anna-berg,sofia-marchetti", status: 200, ids: []string{"Patient/anna-berg"}},
 			{who: "practitioner", path: "Observation?patient=anna-berg&" + bp, status: 200, ids: annaBP, total: 3},
 			{who: "practitioner", path: "Observation?subject:Patient=anna-berg&" + bp, status: 200, ids: annaBP},
 			{who: "practitioner", path: "Observation?patient=" + url.QueryEscape(g.Base+"/Patient/anna-berg") + "&" + bp, status: 200, ids: annaBP},
@@ -121,6 +122,100 @@ func TestCompartmentAndSystemSearches(t *testing.T) {
 			{who: "admin", path: "?_type=Patient,Condition&_id=anna-berg,anna-berg-cond-hypertension", status: 200, ids: []string{"Patient/anna-berg", "Condition/anna-berg-cond-hypertension"}, total: 2},
 			{who: "admin", path: "_search", post: "_type=Patient&_id=anna-berg", status: 200, ids: []string{"Patient/anna-berg"}},
 		})
+	})
+}
+
+// TestCompartmentIsWholeAndOnce: a row that is in a compartment by two references
+// comes once, whichever way the server behind is asked.
+func TestCompartmentIsWholeAndOnce(t *testing.T) {
+	t.Parallel()
+	harness.EachUpstream(t, func(t *testing.T, behind harness.FHIR) {
+		g := harness.Start(t, harness.Options{Upstream: behind})
+		tag := newID()
+		var want []string
+		for i, more := range []string{``, `,"performer":[{"reference":"Patient/anna-berg"}]`, `,"performer":[{"reference":"Practitioner/dr-okafor"},{"reference":"Patient/anna-berg"}]`} {
+			id := fmt.Sprint(tag, "-", i)
+			behind.Put(t, strings.Replace(observation(id, "anna-berg", more), `"status"`, `"meta":{"tag":[{"system":"urn:e2e","code":"`+tag+`"}]},"status"`, 1))
+			want = append(want, "Observation/"+id)
+		}
+		// By performer alone.
+		id := tag + "-performed"
+		behind.Put(t, strings.Replace(observation(id, "marcus-reid", `,"performer":[{"reference":"Patient/anna-berg"}]`), `"status"`, `"meta":{"tag":[{"system":"urn:e2e","code":"`+tag+`"}]},"status"`, 1))
+		all := append(slices.Clone(want), "Observation/"+id)
+		path := "Patient/anna-berg/Observation?_tag=urn:e2e%7C" + tag
+		for _, c := range []struct {
+			who  string
+			want []string
+		}{{"patient", want}, {"practitioner", all}, {"admin", all}, {"practitioner2", []string{}}} {
+			for _, size := range []int{1, 2, 50} {
+				got, _ := walk(t, g, c.who, fmt.Sprint(path, "&_count=", size), size)
+				slices.Sort(got)
+				if slices.Sort(c.want); !slices.Equal(got, c.want) {
+					t.Errorf("%s, pages of %d: %q, want %q", c.who, size, got, c.want)
+				}
+			}
+			if n := g.Get(t, c.who, path+"&_summary=count").Want(t, 200).JSON("total").Int(); n != int64(len(c.want)) {
+				t.Errorf("%s: total %d, want %d", c.who, n, len(c.want))
+			}
+		}
+		// The performer is masked for the researcher, and it is a way into the compartment.
+		g.Get(t, "researcher", path).Refused(t, 403, "search-on-masked-element")
+	})
+}
+
+func TestHistories(t *testing.T) {
+	t.Parallel()
+	harness.EachUpstream(t, func(t *testing.T, behind harness.FHIR) {
+		g := harness.Start(t, harness.Options{Upstream: behind})
+		since := url.QueryEscape(time.Now().UTC().Format("2006-01-02T15:04:05.000Z"))
+		tag := newID()
+		seen, hidden, secret := tag+"-seen", tag+"-hidden", tag+"-secret"
+		behind.Put(t, observation(seen, "anna-berg", ""))
+		behind.Put(t, observation(hidden, "sofia-marchetti", ""))
+		behind.Put(t, observation(seen, "anna-berg", `,"valueString":"2"`))
+		behind.Put(t, strings.Replace(observation(secret, "anna-berg", ""), `"status"`, `"meta":{"security":[{"system":"http://terminology.hl7.org/CodeSystem/v3-Confidentiality","code":"R"}]},"status"`, 1))
+		// Others write, too: only those of this test count.
+		versions := func(who, path string) map[string]int {
+			found := map[string]int{}
+			for path != "" {
+				r := g.Get(t, who, path).Want(t, 200)
+				if r.JSON("type").String() != "history" {
+					t.Errorf("type %s", r.JSON("type"))
+				}
+				for _, id := range r.IDs() {
+					if strings.Contains(id, tag) {
+						found[strings.TrimPrefix(id, "Observation/"+tag+"-")]++
+					}
+				}
+				path = r.Next()
+			}
+			return found
+		}
+		for _, c := range []struct {
+			who, path string
+			want      string
+		}{
+			{"practitioner", "Observation/_history?_since=" + since, "map[seen:2]"},
+			{"patient", "Observation/_history?_since=" + since + "&_count=1", "map[secret:1 seen:2]"},
+			{"practitioner2", "Observation/_history?_since=" + since, "map[hidden:1]"},
+			{"admin", "Observation/_history?_since=" + since, "map[hidden:1 secret:1 seen:2]"},
+			{"admin", "_history?_since=" + since, "map[hidden:1 secret:1 seen:2]"},
+			{"admin", "Observation/" + seen + "/_history?_count=1", "map[seen:2]"},
+		} {
+			if got := fmt.Sprint(versions(c.who, c.path)); got != c.want {
+				t.Errorf("%s %s: %s, want %s", c.who, c.path, got, c.want)
+			}
+		}
+		g.Get(t, "practitioner", "_history").Refused(t, 403, "type-not-granted")
+		g.Get(t, "researcher", "Observation/_history").Refused(t, 403, "type-not-granted")
+		g.Get(t, "relatedperson", "Observation/_history").Refused(t, 403, "type-not-granted")
+		g.Get(t, "", "Observation/_history").Refused(t, 401, "login-required")
+		g.Get(t, "practitioner", "Observation/"+seen+"/_history?_sort=date").Refused(t, 400, "query-not-allowed")
+		// A label withdraws the versions before it.
+		behind.Put(t, strings.Replace(observation(seen, "anna-berg", ""), `"status"`, `"meta":{"security":[{"system":"http://terminology.hl7.org/CodeSystem/v3-Confidentiality","code":"R"}]},"status"`, 1))
+		g.Get(t, "practitioner", "Observation/"+seen+"/_history").Refused(t, 404, "not-found")
+		g.Get(t, "practitioner", "Observation/"+seen+"/_history/1").Refused(t, 404, "not-found")
+		g.Get(t, "patient", "Observation/"+seen+"/_history/1").Want(t, 200)
 	})
 }
 

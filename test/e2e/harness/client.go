@@ -116,7 +116,7 @@ func Send(ctx context.Context, client *http.Client, base string, r Request) (Rep
 	request.Header.Set("Accept", "application/fhir+json")
 	if body != nil {
 		request.Header.Set("Content-Type", "application/fhir+json")
-		if strings.HasSuffix(r.Path, "_search") {
+		if strings.Contains(r.Path, "_search") {
 			request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		}
 	}
