@@ -9,7 +9,7 @@ type Policy struct {
 	// How often the bundle is looked at for changes. 0s: only on SIGHUP.
 	PollInterval time.Duration `yaml:"poll_interval" default:"0s" min:"0s" max:"24h"`
 	// Time for one evaluation (one request decision or one resource). Past it the request is refused or the answer fails.
-	Timeout time.Duration `yaml:"timeout" default:"250ms" min:"1ms" max:"1m"`
+	Timeout time.Duration `yaml:"timeout" default:"2s" min:"1ms" max:"1m"`
 	// Look-ups that policy makes on the FHIR server under the gateway's own credentials.
 	Lookup Lookup `yaml:"lookup"`
 	// Purpose of use named by the caller.

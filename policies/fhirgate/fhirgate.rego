@@ -6,6 +6,7 @@
 #   Everything is denied that no rule allows.
 package fhirgate
 
+import data.fhirgate.limits
 import data.fhirgate.masks
 import data.fhirgate.requests
 import data.fhirgate.roles
@@ -29,6 +30,7 @@ context := {
 		"audit": roles.audit,
 		"withheld_notice": roles.withheld_notice,
 		"total": roles.total,
+		"limits": limits.of_caller,
 	},
 }
 

@@ -5,6 +5,7 @@
 #   person, one for each role that has a limit of its own.
 package fhirgate.limits
 
+import data.fhirgate.roles
 import data.fhirgate.tables.limits as settings
 
 # METADATA
@@ -23,4 +24,4 @@ person := [object.union({"key": concat(":", ["person", input.principal.issuer, i
 
 role := [object.union({"key": concat(":", ["role", name])}, settings.roles[name]) | some name in names]
 
-names := sort({grant.role | some grant in input.context.grants})
+names := sort({grant.role | some grant in roles.grants})

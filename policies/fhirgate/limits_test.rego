@@ -9,8 +9,7 @@ tables := {
 }
 
 limits(who) := {limit.key: object.remove(limit, ["key"]) | some limit in answer} if {
-	context := f.context(who, {"time": f.now})
-	answer := data.fhirgate.limits.of_caller with input as {"principal": who, "context": context}
+	answer := data.fhirgate.limits.of_caller with input as {"principal": who, "request": {"time": f.now}}
 		with data.fhirgate.tables.limits as tables
 }
 

@@ -7,7 +7,6 @@
 package fhirgate.requests
 
 import data.fhirgate.breakglass
-import data.fhirgate.limits
 import data.fhirgate.rows
 import data.fhirgate.scopes
 import data.fhirgate.tables
@@ -53,72 +52,66 @@ gives(grant) if {
 	grant.system[input.request.interaction] == true
 }
 
-# METADATA
-# description: Why, with stable codes. All that apply are given.
-reasons contains reason("capabilities-open", "what the server can do is open to everybody") if {
+permitting contains reason("capabilities-open", "what the server can do is open to everybody") if {
 	input.request.interaction == "capabilities"
 }
 
-reasons contains reason("role-grants", sprintf("%s may %s %s", [grant.role, input.request.interaction, type_name])) if {
-	allow
+permitting contains reason("role-grants", sprintf("%s may %s %s", [grant.role, input.request.interaction, type_name])) if {
 	some grant in input.context.grants
 	gives(grant)
 	grant.break_glass == false
 }
 
-reasons contains reason("break-glass", sprintf("%s may %s %s in an emergency", [grant.role, input.request.interaction, type_name])) if {
-	allow
+permitting contains reason("break-glass", sprintf("%s may %s %s in an emergency", [grant.role, input.request.interaction, type_name])) if {
 	some grant in input.context.grants
 	gives(grant)
 	grant.break_glass == true
 }
 
-reasons contains reason("unknown-interaction", "policy does not know this interaction") if {
-	not allow
+# METADATA
+# description: Why, with stable codes. All that apply are given.
+reasons := permitting if allow
+
+reasons := refusing if not allow
+
+refusing contains reason("unknown-interaction", "policy does not know this interaction") if {
 	not right
 }
 
-reasons contains reason("anonymous", "this needs a token") if {
-	not allow
+refusing contains reason("anonymous", "this needs a token") if {
 	not input.principal.anonymous == false
 }
 
-reasons contains reason("act-as-not-held", "the role to act as is none of the caller's") if {
-	not allow
+refusing contains reason("act-as-not-held", "the role to act as is none of the caller's") if {
 	input.principal.anonymous == false
 	input.request.act_as
 	not input.request.act_as in input.principal.roles
 }
 
-reasons contains reason("no-known-role", "none of the caller's roles is known here") if {
-	not allow
+refusing contains reason("no-known-role", "none of the caller's roles is known here") if {
 	input.principal.anonymous == false
 	count(input.context.grants) == 0
 	not input.request.act_as
 }
 
-reasons contains reason("type-not-granted", sprintf("none of the caller's roles may %s %s", [input.request.interaction, type_name])) if {
-	not allow
+refusing contains reason("type-not-granted", sprintf("none of the caller's roles may %s %s", [input.request.interaction, type_name])) if {
 	right
 	count(input.context.grants) > 0
 	not granted
 }
 
-reasons contains reason("scope-missing", "the token carries no scope, and needs one") if {
-	not allow
+refusing contains reason("scope-missing", "the token carries no scope, and needs one") if {
 	input.principal.scopes.required == true
 	count(input.principal.scopes.granted) == 0
 }
 
-reasons contains reason("scope-insufficient", sprintf("no scope of the token permits %s of %s", [input.request.interaction, type_name])) if {
-	not allow
+refusing contains reason("scope-insufficient", sprintf("no scope of the token permits %s of %s", [input.request.interaction, type_name])) if {
 	right
 	count(input.principal.scopes.granted) > 0
 	not scopes.permit
 }
 
-reasons contains reason(code, text) if {
-	not allow
+refusing contains reason(code, text) if {
 	not breakglass.acceptable
 	some code, text in breakglass.faults
 }
@@ -131,15 +124,7 @@ reason(code, text) := {"code": code, "text": text}
 
 # METADATA
 # description: What the gateway has to do besides.
-obligations := object.union(
-	{
-		"audit": input.context.obligations.audit,
-		"withheld_notice": input.context.obligations.withheld_notice,
-		"total": input.context.obligations.total,
-		"limits": limits.of_caller,
-	},
-	review,
-)
+obligations := object.union(input.context.obligations, review)
 
 review := {"review": "break-glass"} if breaks_glass
 
