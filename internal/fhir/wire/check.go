@@ -257,8 +257,17 @@ func (c *checker) literal(word string) *SyntaxError {
 	return nil
 }
 
+// A number has at most so many bytes, and its exponent so many digits. FHIR has
+// 18 digits (R4 datatypes.html#decimal); parsers differ, or fail, on what is far
+// beyond that.
+const (
+	maxNumber   = 256
+	maxExponent = 4
+)
+
 // number is RFC 8259 section 6: no leading zeros, no bare point, no plus sign.
 func (c *checker) number() *SyntaxError {
+	start := c.pos
 	if c.peek() == '-' {
 		c.pos++
 	}
@@ -279,9 +288,16 @@ func (c *checker) number() *SyntaxError {
 		if b := c.peek(); b == '+' || b == '-' {
 			c.pos++
 		}
+		exponent := c.pos
 		if !c.digits() {
 			return c.fail("expected a digit")
 		}
+		if c.pos-exponent > maxExponent {
+			return c.fail("a number out of range")
+		}
+	}
+	if c.pos-start > maxNumber {
+		return c.fail("a number out of range")
 	}
 	return nil
 }

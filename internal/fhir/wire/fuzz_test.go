@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"regexp"
 	"strconv"
 	"testing"
 	"unicode/utf16"
@@ -17,7 +18,7 @@ import (
 func FuzzCheck(f *testing.F) {
 	for _, doc := range []string{
 		`{}`, `{"a":1,"a":2}`, `{"a":1,"\u0061":2}`, ` {"a":[{"b":"\ud83d\ude00"},null,-1.50e+3,true]} `,
-		`{"a":"\ud83d"}`, "{\"a\":\"\xff\"}", `{"a":[[[[[[]]]]]]}`, `{"a":01}`, `{}{}`, `[1]`, `{"a":"\\\""}`, string(wide(40, "k1")), string(wide(40, "k99")),
+		`{"a":"\ud83d"}`, "{\"a\":\"\xff\"}", `{"a":[[[[[[]]]]]]}`, `{"a":01}`, `{"a":1e99999}`, `{"a":1e-0999}`, `{}{}`, `[1]`, `{"a":"\\\""}`, string(wide(40, "k1")), string(wide(40, "k99")),
 	} {
 		f.Add([]byte(doc))
 	}
@@ -124,6 +125,8 @@ func oracle(doc []byte, maxDepth int) error {
 	return nil
 }
 
+var numberTooFar = regexp.MustCompile(`[eE][+-]?[0-9]{5,}$`)
+
 func oracleObject(d *json.Decoder, depth, maxDepth int) error {
 	if depth > maxDepth {
 		return errOracle
@@ -151,6 +154,9 @@ func oracleValue(d *json.Decoder, depth, maxDepth int) error {
 	token, err := d.Token()
 	if err != nil {
 		return err
+	}
+	if n, ok := token.(json.Number); ok && (len(n) > maxNumber || numberTooFar.MatchString(string(n))) {
+		return errOracle
 	}
 	switch token {
 	case json.Delim('{'):
