@@ -191,7 +191,7 @@ func (s *Server) recordRefusal(ctx context.Context, v visit, status int, err err
 		r.Reasons = []string{refusal.Code}
 	}
 	if err := s.Record(context.WithoutCancel(ctx), r, false); err != nil {
-		s.Log.Error("a refusal isn't recorded", "request_id", v.id, "error", err)
+		s.Log.ErrorContext(ctx, "a refusal isn't recorded", "request_id", v.id, "error", err)
 	}
 }
 
