@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/fhirgate/fhirgate/internal/fhir/definitions"
 )
@@ -172,7 +173,7 @@ func splitQuery(raw string) ([][2]string, error) {
 // read them differently.
 func isPlainText(s string) bool {
 	for _, r := range s {
-		if r < 0x20 || r == 0x7f || r == '\uFFFD' {
+		if unicode.IsControl(r) || r == unicode.ReplacementChar {
 			return false
 		}
 	}

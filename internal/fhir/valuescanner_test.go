@@ -3,8 +3,12 @@ package fhir
 import (
 	"bytes"
 	"errors"
+	"net/url"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
+	"unicode"
 )
 
 // cut gives the values of a white-space separated stream.
@@ -65,4 +69,37 @@ func BenchmarkValueScanner(b *testing.B) {
 			}
 		})
 	}
+}
+
+// FuzzSplitQuery: what is taken apart is what net/url takes apart, written again
+// it gives the same, and nothing in it can end a line or a parameter.
+func FuzzSplitQuery(f *testing.F) {
+	f.Add("a=b&c=%20+&d")
+	f.Add("a;b=c")
+	f.Add("%zz=1")
+	f.Fuzz(func(t *testing.T, raw string) {
+		pairs, err := splitQuery(raw)
+		if err != nil {
+			return
+		}
+		want, err := url.ParseQuery(raw)
+		if err != nil {
+			t.Fatalf("%q isn't taken by net/url: %v", raw, err)
+		}
+		got := url.Values{}
+		var b queryBuilder
+		for _, p := range pairs {
+			if p[0] == "" || strings.ContainsFunc(p[0]+p[1], unicode.IsControl) {
+				t.Fatalf("%q gives %q", raw, p)
+			}
+			got.Add(p[0], p[1])
+			b.add(p[0], p[1])
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Fatalf("%q: %v, want %v", raw, got, want)
+		}
+		if again, err := splitQuery(b.String()); err != nil || !slices.Equal(again, pairs) {
+			t.Fatalf("%q: %v again, %v, want %v", raw, again, err, pairs)
+		}
+	})
 }
