@@ -212,7 +212,7 @@ func TestParseRefuses(t *testing.T) {
 		// Queries where there are none.
 		{"GET", "/Patient/1", "name=a", "", "query-not-allowed"},
 		{"GET", "/Patient/1", "_page=a", "", "query-not-allowed"},
-		{"GET", "/Patient/1", "_elements=name", "", "query-not-allowed"},
+		{"GET", "/Patient/1", "_summary=count", "", "query-not-allowed"},
 		{"PUT", "/Patient/1", "name=a", "", "query-not-allowed"},
 		{"POST", "/Patient", "name=a", "", "query-not-allowed"},
 		{"GET", "/Patient/_history", "name=a", "", "query-not-allowed"},

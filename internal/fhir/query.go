@@ -196,10 +196,7 @@ func (q *Query) control(defs *definitions.Definitions, in Interaction, name, val
 	case "_pretty":
 		return oneOf(value, "true", "false")
 	}
-	if !in.Code.IsSearch() && !in.Code.IsHistory() {
-		return errQueryHere
-	}
-	if in.Code.IsHistory() && name != "_count" && name != "_since" && name != "_page" {
+	if !shapes(in.Code, name, value) {
 		return errQueryHere
 	}
 	switch name {
@@ -234,6 +231,20 @@ func (q *Query) control(defs *definitions.Definitions, in Interaction, name, val
 		return q.sort(defs, in, value)
 	}
 	return errUnsupported
+}
+
+// shapes says which parameters an interaction takes: a read can be cut to a part
+// of the resource (R4 search.html#summary), a history be paged.
+func shapes(code Code, name, value string) bool {
+	switch {
+	case code.IsSearch():
+		return true
+	case code.IsHistory():
+		return name == "_count" || name == "_since" || name == "_page"
+	case code == Read || code == VRead:
+		return name == "_elements" || name == "_summary" && value != "count"
+	}
+	return false
 }
 
 func oneOf(value string, allowed ...string) error {

@@ -132,10 +132,7 @@ func (v *valueState) run(b []byte) (n int, done bool, err error) {
 			}
 			continue
 		case v.depth > 0:
-			for n < len(b) && !structural[b[n]] {
-				n++
-			}
-			if n == len(b) {
+			if n += beforeStructural(b[n:]); n == len(b) {
 				return n, false, nil
 			}
 		case v.scalarByte:
@@ -158,6 +155,16 @@ func (v *valueState) run(b []byte) (n int, done bool, err error) {
 
 // structural marks the bytes that matter between strings.
 var structural = [256]bool{'"': true, '{': true, '}': true, '[': true, ']': true} //nolint:gochecknoglobals // a constant table
+
+// beforeStructural is how many bytes come before the first that matters.
+func beforeStructural(b []byte) int {
+	for n, c := range b {
+		if structural[c] {
+			return n
+		}
+	}
+	return len(b)
+}
 
 // open takes a byte that begins or ends something.
 func (v *valueState) open(c byte) error {

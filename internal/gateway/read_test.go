@@ -21,6 +21,9 @@ func TestRead(t *testing.T) {
 	if a := w.get("masked", "Patient/a"); a.err != nil || bytes.Contains(a.body.Bytes(), []byte("1980")) {
 		t.Errorf("%v %s", a.err, a.body.Bytes())
 	}
+	if a := w.get("all", "Patient/a?_elements=link"); a.err != nil || bytes.Contains(a.body.Bytes(), []byte("1980")) || !bytes.Contains(a.body.Bytes(), []byte("SUBSETTED")) {
+		t.Errorf("%v %s", a.err, a.body.Bytes())
+	}
 	if r := w.records[0]; r.Status != 200 || !reflect.DeepEqual(r.Touched, []string{"Patient/a"}) || r.Counts.Seen != 1 || r.Revision == "" {
 		t.Errorf("%+v", r)
 	}

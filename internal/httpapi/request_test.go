@@ -11,11 +11,23 @@ func TestAcceptsJSON(t *testing.T) {
 		accept []string
 		want   bool
 	}{
-		{nil, true}, {[]string{""}, true}, {[]string{"*/*"}, true}, {[]string{"application/*"}, true}, {[]string{"application/json"}, true},
-		{[]string{"application/fhir+json; fhirVersion=4.0"}, true}, {[]string{"APPLICATION/FHIR+JSON"}, true}, {[]string{"text/html", "application/json"}, true},
-		{[]string{"text/html, image/gif, *; q=.2, */*; q=.2"}, true}, {[]string{"application/fhir+json;q=0.001"}, true},
-		{[]string{"application/fhir+xml"}, false}, {[]string{"text/html"}, false}, {[]string{"application/json;q=0"}, false}, {[]string{"application/json; q=0.000"}, false},
-		{[]string{"application/fhir+ndjson"}, false}, {[]string{"application/jsonp"}, false}, {[]string{";"}, false},
+		{nil, true},
+		{[]string{""}, true},
+		{[]string{"*/*"}, true},
+		{[]string{"application/*"}, true},
+		{[]string{"application/json"}, true},
+		{[]string{"application/fhir+json; fhirVersion=4.0"}, true},
+		{[]string{"APPLICATION/FHIR+JSON"}, true},
+		{[]string{"text/html", "application/json"}, true},
+		{[]string{"text/html, image/gif, *; q=.2, */*; q=.2"}, true},
+		{[]string{"application/fhir+json;q=0.001"}, true},
+		{[]string{"application/fhir+xml"}, false},
+		{[]string{"text/html"}, false},
+		{[]string{"application/json;q=0"}, false},
+		{[]string{"application/json; q=0.000"}, false},
+		{[]string{"application/fhir+ndjson"}, false},
+		{[]string{"application/jsonp"}, false},
+		{[]string{";"}, false},
 	} {
 		if got := acceptsJSON(c.accept); got != c.want {
 			t.Errorf("%q: %v", c.accept, got)
@@ -58,11 +70,22 @@ func TestParsePurpose(t *testing.T) {
 		t.Errorf("%+v %v", p, err)
 	}
 	for _, c := range []struct{ header, reason string }{
-		{"BTG", "emergency"}, {"BTG;", "emergency"}, {"BTG; until=", "emergency"}, {"BTG; until=tomorrow", "emergency"}, {"BTG; until=2024-05-06T08:08:10Z", "emergency"},
-		{"BTG; until=2024-05-06T07:08:08Z", "emergency"}, {"btg; until=2024-05-06T08:00:00Z", "emergency"}, {"; until=2024-05-06T08:00:00Z", "emergency"},
-		{"BTG TREAT; until=2024-05-06T08:00:00Z", "emergency"}, {"BTG; until=2024-05-06T08:00:00Z; x", "emergency"}, {"BTG; until=2024-05-06T08:00:00Z", "    a    "},
-		{"BTG; until=2024-05-06T08:00:00Z", ""}, {"BTG; until=2024-05-06T08:00:00Z", strings.Repeat("a", 1001)}, {"BTG; until=2024-05-06T08:00:00Z", "emergency\xff"},
-		{strings.Repeat("B", 33) + "; until=2024-05-06T08:00:00Z", "emergency"}, {"BTG; UNTIL=2024-05-06T08:00:00Z", "emergency"},
+		{"BTG", "emergency"},
+		{"BTG;", "emergency"},
+		{"BTG; until=", "emergency"},
+		{"BTG; until=tomorrow", "emergency"},
+		{"BTG; until=2024-05-06T08:08:10Z", "emergency"},
+		{"BTG; until=2024-05-06T07:08:08Z", "emergency"},
+		{"btg; until=2024-05-06T08:00:00Z", "emergency"},
+		{"; until=2024-05-06T08:00:00Z", "emergency"},
+		{"BTG TREAT; until=2024-05-06T08:00:00Z", "emergency"},
+		{"BTG; until=2024-05-06T08:00:00Z; x", "emergency"},
+		{"BTG; until=2024-05-06T08:00:00Z", "    a    "},
+		{"BTG; until=2024-05-06T08:00:00Z", ""},
+		{"BTG; until=2024-05-06T08:00:00Z", strings.Repeat("a", 1001)},
+		{"BTG; until=2024-05-06T08:00:00Z", "emergency\xff"},
+		{strings.Repeat("B", 33) + "; until=2024-05-06T08:00:00Z", "emergency"},
+		{"BTG; UNTIL=2024-05-06T08:00:00Z", "emergency"},
 	} {
 		if p, err := s.parsePurpose(c.header, c.reason, now); err == nil || p != nil {
 			t.Errorf("%q %q: %+v", c.header, c.reason, p)

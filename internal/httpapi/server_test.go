@@ -172,8 +172,10 @@ func TestBases(t *testing.T) {
 	f := newFace(t, func(o *httpapi.Options) {
 		g := o.Bases[0].Gateway
 		o.Bases = []httpapi.Base{
-			{Upstream: "any", Path: "/fhir", Gateway: g}, {Upstream: "deep", Path: "/fhir/deep", Gateway: g},
-			{Upstream: "host", Host: "One.example", Path: "", Gateway: g}, {Upstream: "port", Host: "two.example:8443", Path: "/fhir", Gateway: g},
+			{Upstream: "any", Path: "/fhir", Gateway: g},
+			{Upstream: "deep", Path: "/fhir/deep", Gateway: g},
+			{Upstream: "host", Host: "One.example", Path: "", Gateway: g},
+			{Upstream: "port", Host: "two.example:8443", Path: "/fhir", Gateway: g},
 		}
 	})
 	for _, c := range []struct{ host, path, upstream string }{
@@ -333,7 +335,7 @@ func rows(n int, end string) func(http.ResponseWriter, *http.Request) bool {
 func clients(f *face) map[string]*http.Client {
 	two := f.server.Client()
 	one := &http.Transport{
-		TLSClientConfig:    two.Transport.(*http.Transport).TLSClientConfig.Clone(), //nolint:forcetypeassert // httptest's
+		TLSClientConfig:    two.Transport.(*http.Transport).TLSClientConfig.Clone(),
 		TLSNextProto:       map[string]func(string, *tls.Conn) http.RoundTripper{},
 		DisableCompression: true,
 	}

@@ -65,15 +65,17 @@ func fullResource(defs *definitions.Definitions, compartment, typ string, params
 		for _, path := range def.Paths {
 			n++
 			put(defs, resource, path.Segments[0], path.Segments[1:], []any{
-				map[string]any{"reference": fmt.Sprintf("%s/r%d", compartment, n)}, map[string]any{"reference": fmt.Sprintf("Substance/s%d", n)},
-				map[string]any{"reference": fmt.Sprintf("https://elsewhere/%s/e%d", compartment, n)}, map[string]any{"reference": fmt.Sprintf("%s/v%d/_history/1", compartment, n)},
+				map[string]any{"reference": fmt.Sprintf("%s/r%d", compartment, n)},
+				map[string]any{"reference": fmt.Sprintf("Substance/s%d", n)},
+				map[string]any{"reference": fmt.Sprintf("https://elsewhere/%s/e%d", compartment, n)},
+				map[string]any{"reference": fmt.Sprintf("%s/v%d/_history/1", compartment, n)},
 				map[string]any{"display": "x"},
 			})
 		}
 	}
 	doc, err := json.Marshal(resource)
 	if err != nil {
-		panic(err) //nolint:forbidigo // a map of strings
+		panic(err)
 	}
 	return doc
 }
