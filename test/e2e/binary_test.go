@@ -29,18 +29,16 @@ import (
 )
 
 // program is the real binary, built once.
-//
-//nolint:gochecknoglobals // once for all tests of a process
 var program = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(programDir, "fhirgate")
-	build := exec.Command("go", "build", "-o", path, "github.com/fhirgate/fhirgate/cmd/fhirgate") //nolint:noctx // bounded by the test
+	build := exec.Command("go", "build", "-o", path, "github.com/fhirgate/fhirgate/cmd/fhirgate")
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", &buildError{string(out), err}
 	}
 	return path, nil
 })
 
-var programDir string //nolint:gochecknoglobals // set by TestMain
+var programDir string // set by TestMain
 
 type buildError struct {
 	out string
@@ -55,9 +53,8 @@ func TestMain(m *testing.M) {
 	if programDir, err = os.MkdirTemp("", "fhirgate-e2e-"); err != nil {
 		panic(err)
 	}
-	code := m.Run()
+	m.Run()
 	_ = os.RemoveAll(programDir)
-	os.Exit(code)
 }
 
 // process is a running fhirgate.
@@ -75,7 +72,7 @@ func start(t *testing.T, args ...string) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &process{cmd: exec.Command(path, args...), log: &harness.Log{}, out: &harness.Log{}, end: make(chan error, 1)} //nolint:gosec,noctx // the program under test
+	p := &process{cmd: exec.Command(path, args...), log: &harness.Log{}, out: &harness.Log{}, end: make(chan error, 1)}
 	p.cmd.Stderr, p.cmd.Stdout = p.log, p.out
 	p.cmd.Env = append(os.Environ(), "TMPDIR="+t.TempDir())
 	if err := p.cmd.Start(); err != nil {
@@ -93,7 +90,7 @@ func start(t *testing.T, args ...string) *process {
 // again runs a command in the same temporary folder, to its end.
 func (p *process) again(t *testing.T, args ...string) (stdout, stderr string, err error) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), p.cmd.Path, args...) //nolint:gosec // the program under test
+	cmd := exec.CommandContext(t.Context(), p.cmd.Path, args...)
 	cmd.Env = p.cmd.Env
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs

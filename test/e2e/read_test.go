@@ -20,9 +20,11 @@ func TestReads(t *testing.T) {
 			// The same Patient by each of them.
 			{who: "patient", path: "Patient/anna-berg", status: 200, has: []string{"name.0.family", "photo", "birthDate", "text.div"}},
 			{who: "practitioner", path: "Patient/anna-berg", status: 200, has: []string{"name.0.family", "birthDate", "address.0.line"}, no: []string{"photo"}, text: []string{annaPhoto}},
-			{who: "researcher", path: "Patient/anna-berg", status: 200, has: []string{"gender", "address.0.state"},
+			{
+				who: "researcher", path: "Patient/anna-berg", status: 200, has: []string{"gender", "address.0.state"},
 				no:   []string{"name", "text", "photo", "telecom", "identifier", "address.0.line", "address.0.city", "contact", "generalPractitioner"},
-				text: []string{"Berg", annaStreet, "1984-03", "000-12-1001", annaPhoto, "02998"}},
+				text: []string{"Berg", annaStreet, "1984-03", "000-12-1001", annaPhoto, "02998"},
+			},
 			{who: "admin", path: "Patient/anna-berg", status: 200, has: []string{"photo", "identifier.1", "contact.0.telecom"}},
 			{who: "registrar", path: "Patient/anna-berg", status: 200, has: []string{"name.0.family", "identifier.0"}},
 			{who: "relatedperson", path: "Patient/anna-berg", status: 404, code: "not-found"},
@@ -49,8 +51,10 @@ func TestReads(t *testing.T) {
 			{who: "patient", path: "Binary/anna-berg-doc-2024-visit-content", status: 200, has: []string{"data"}},
 			{who: "practitioner", path: "Binary/anna-berg-doc-psychotherapy-content", status: 404, code: "not-found"},
 			{who: "researcher", path: "Binary/anna-berg-doc-2024-visit-content", status: 403, code: "type-not-granted"},
-			{who: "researcher", path: "Observation/anna-berg-bp-1", status: 200, has: []string{"component.0.valueQuantity.value"},
-				no: []string{"note", "performer", "subject.display", "issued", "text"}, text: []string{"Berg", "2023-05-09", "anxious"}},
+			{
+				who: "researcher", path: "Observation/anna-berg-bp-1", status: 200, has: []string{"component.0.valueQuantity.value"},
+				no: []string{"note", "performer", "subject.display", "issued", "text"}, text: []string{"Berg", "2023-05-09", "anxious"},
+			},
 		})
 	})
 }

@@ -216,8 +216,10 @@ func TestUpdateOfWhatIsMasked(t *testing.T) {
 		noPlaceholders(t, after)
 		put(edited, "If-Match", seen.Header.Get("ETag")).Refused(t, 412, "version-conflict")
 		// The general practitioner gives rights.
-		g.Do(t, harness.Request{Who: "practitioner", Method: "PUT", Path: path, Header: []string{"If-Match", r.Header.Get("ETag")},
-			Body: strings.Replace(string(r.Body), "Practitioner/dr-okafor", "Practitioner/dr-haas", 1)}).Refused(t, 403, "gives-rights")
+		g.Do(t, harness.Request{
+			Who: "practitioner", Method: "PUT", Path: path, Header: []string{"If-Match", r.Header.Get("ETag")},
+			Body: strings.Replace(string(r.Body), "Practitioner/dr-okafor", "Practitioner/dr-haas", 1),
+		}).Refused(t, 403, "gives-rights")
 	})
 }
 

@@ -92,26 +92,39 @@ func (f FHIR) Put(t testing.TB, resource string) {
 
 // Send sends a request with a client of the caller's.
 func Send(ctx context.Context, client *http.Client, base string, r Request) (Reply, error) {
+	request, err := r.build(ctx, base)
+	if err != nil {
+		return Reply{}, err
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return Reply{}, err //nolint:wrapcheck // names everything
+	}
+	defer func() { _ = response.Body.Close() }()
+	reply := Reply{Status: response.StatusCode, Proto: response.Proto, Header: response.Header}
+	var source io.Reader = response.Body
+	if r.Gzip && response.Header.Get("Content-Encoding") == "gzip" {
+		if source, err = gzip.NewReader(response.Body); err != nil {
+			reply.Cut = err
+			return reply, nil
+		}
+	}
+	reply.Body, reply.Cut = io.ReadAll(source)
+	return reply, nil
+}
+
+// build makes the HTTP request.
+func (r Request) build(ctx context.Context, base string) (*http.Request, error) {
 	if r.Method == "" {
 		r.Method = http.MethodGet
-	}
-	url := r.Path
-	if !strings.HasPrefix(url, "http://") && !strings.HasPrefix(url, "https://") {
-		url = base
-		if r.Path != "" {
-			url += "/" + r.Path
-		}
-		if strings.HasPrefix(r.Path, "?") {
-			url = base + r.Path
-		}
 	}
 	body := r.Reader
 	if r.Body != "" {
 		body = strings.NewReader(r.Body)
 	}
-	request, err := http.NewRequestWithContext(ctx, r.Method, url, body)
+	request, err := http.NewRequestWithContext(ctx, r.Method, r.url(base), body)
 	if err != nil {
-		return Reply{}, fmt.Errorf("request: %w", err)
+		return nil, fmt.Errorf("request: %w", err)
 	}
 	request.Header.Set("Accept", "application/fhir+json")
 	if body != nil {
@@ -127,30 +140,27 @@ func Send(ctx context.Context, client *http.Client, base string, r Request) (Rep
 		request.Header.Set("Accept-Encoding", "gzip")
 	}
 	for i := 0; i+1 < len(r.Header); i += 2 {
-		if r.Header[i+1] == "" {
-			request.Header.Del(r.Header[i])
-			continue
-		}
-		request.Header.Add(r.Header[i], r.Header[i+1])
-		if single := []string{"Accept", "Content-Type", "Authorization"}; slices.Contains(single, r.Header[i]) {
-			request.Header.Set(r.Header[i], r.Header[i+1])
-		}
-	}
-	response, err := client.Do(request) //nolint:gosec // a test's
-	if err != nil {
-		return Reply{}, err //nolint:wrapcheck // names everything
-	}
-	defer func() { _ = response.Body.Close() }()
-	reply := Reply{Status: response.StatusCode, Proto: response.Proto, Header: response.Header}
-	var source io.Reader = response.Body
-	if r.Gzip && response.Header.Get("Content-Encoding") == "gzip" {
-		if source, err = gzip.NewReader(response.Body); err != nil {
-			reply.Cut = err
-			return reply, nil
+		name, value := r.Header[i], r.Header[i+1]
+		switch {
+		case value == "":
+			request.Header.Del(name)
+		case slices.Contains([]string{"Accept", "Content-Type", "Authorization"}, name):
+			request.Header.Set(name, value)
+		default:
+			request.Header.Add(name, value)
 		}
 	}
-	reply.Body, reply.Cut = io.ReadAll(source)
-	return reply, nil
+	return request, nil
+}
+
+func (r Request) url(base string) string {
+	switch {
+	case strings.HasPrefix(r.Path, "http://"), strings.HasPrefix(r.Path, "https://"):
+		return r.Path
+	case r.Path == "", strings.HasPrefix(r.Path, "?"):
+		return base + r.Path
+	}
+	return base + "/" + r.Path
 }
 
 // JSON is the value at a gjson path of the body.

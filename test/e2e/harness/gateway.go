@@ -72,7 +72,7 @@ func Start(t testing.TB, o Options) *Gateway {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &httptest.Server{Listener: listener, Config: &http.Server{Handler: g.App.Handler(), ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0)}} //nolint:gosec // a test's
+	server := &httptest.Server{Listener: listener, Config: &http.Server{Handler: g.App.Handler(), ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0)}}
 	server.Start()
 	t.Cleanup(func() {
 		server.Close()

@@ -32,7 +32,7 @@ func startProvider(t testing.TB, g *Gateway, audiences []string) (issuer string)
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &httptest.Server{Listener: listener, Config: &http.Server{Handler: g.Provider.Handler()}} //nolint:gosec // a test's
+	server := &httptest.Server{Listener: listener, Config: &http.Server{Handler: g.Provider.Handler()}}
 	server.Start()
 	t.Cleanup(server.Close)
 	return issuer
