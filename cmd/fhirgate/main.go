@@ -34,7 +34,7 @@ func root() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	c.AddCommand(serveCommand(), demoCommand(), configCommand(), linkCommand(), policyCommand())
+	c.AddCommand(serveCommand(), demoCommand(), configCommand(), linkCommand(), policyCommand(), reviewCommand())
 	return c
 }
 

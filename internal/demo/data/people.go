@@ -31,6 +31,9 @@ func People() []Person {
 	return append(mainPeople(), otherPeople()...)
 }
 
+// sameSearch is the example of all of mainPeople: each of them gets other rows and other masks.
+const sameSearch = "Patient?_id=anna-berg,leo-lind,george-whitfield"
+
 // mainPeople are one of each role.
 func mainPeople() []Person {
 	return []Person{
@@ -39,35 +42,35 @@ func mainPeople() []Person {
 			FHIRUser: "Patient/anna-berg", LaunchPatient: "anna-berg",
 			Scopes:      []string{"openid", "fhirUser", "launch/patient", "patient/*.cruds"},
 			Description: "Anna Berg sees her own record, the old depression too, and nobody else's",
-			Example:     "Patient/anna-berg",
+			Example:     sameSearch,
 		},
 		{
 			Name: "practitioner", Subject: "user-dr-okafor", Display: "Dr. Chidi Okafor", Roles: []string{"practitioner"},
 			FHIRUser:    "Practitioner/dr-okafor",
 			Scopes:      []string{"openid", "fhirUser", "user/*.cruds"},
 			Description: "Dr. Okafor sees the patients that he treats, without what is labelled as sensitive",
-			Example:     "Patient/anna-berg",
+			Example:     sameSearch,
 		},
 		{
 			Name: "relatedperson", Subject: "user-maria-lind", Display: "Maria Lind", Roles: []string{"relatedperson"},
 			FHIRUser:    "RelatedPerson/leo-lind-mother",
 			Scopes:      []string{"openid", "fhirUser", "user/*.cruds"},
 			Description: "Maria Lind sees the record of her son Leo, and nobody else's",
-			Example:     "Patient/leo-lind",
+			Example:     sameSearch,
 		},
 		{
 			Name: "researcher", Subject: "user-res-haddad", Display: "Dr. Noor Haddad", Roles: []string{"researcher"},
 			FHIRUser:    "Practitioner/res-haddad",
 			Scopes:      []string{"openid", "fhirUser", "user/*.rs"},
 			Description: "Dr. Haddad sees everybody without names, addresses and exact dates",
-			Example:     "Patient?_count=2",
+			Example:     sameSearch,
 		},
 		{
 			Name: "admin", Subject: "user-adm-lorimer", Display: "Isaac Lorimer", Roles: []string{"admin"},
 			FHIRUser:    "Practitioner/adm-lorimer",
 			Scopes:      []string{"openid", "fhirUser", "user/*.cruds"},
 			Description: "Isaac Lorimer runs the system and sees everything; each look is audited in full",
-			Example:     "Patient/anna-berg",
+			Example:     sameSearch,
 		},
 	}
 }
