@@ -44,6 +44,19 @@ func (m *memory) Write(ctx context.Context, events [][]byte) (int, error) {
 	return n, err
 }
 
+// ids are those of the events written, sizes the sizes of the batches.
+func (m *memory) ids() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.got)
+}
+
+func (m *memory) sizes() []int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.batches)
+}
+
 func requestID(event []byte) string {
 	_, rest, _ := strings.Cut(string(event), `"what":{"identifier":{"value":"`)
 	id, _, _ := strings.Cut(rest, `"`)
@@ -73,13 +86,13 @@ func TestBatches(t *testing.T) {
 		r := New(Options{Sink: m, Batch: 10, FlushInterval: time.Second})
 		record(t, r, ids(25))
 		synctest.Wait()
-		if !slices.Equal(m.batches, []int{10, 10}) || r.Waiting() != 0 {
-			t.Errorf("before the interval: batches %v, waiting %d", m.batches, r.Waiting())
+		if !slices.Equal(m.sizes(), []int{10, 10}) || r.Waiting() != 0 {
+			t.Errorf("before the interval: batches %v, waiting %d", m.sizes(), r.Waiting())
 		}
 		<-time.After(time.Second) // Of the bubble's clock.
 		synctest.Wait()
-		if !slices.Equal(m.batches, []int{10, 10, 5}) || !slices.Equal(m.got, ids(25)) {
-			t.Errorf("batches %v of %v", m.batches, m.got)
+		if !slices.Equal(m.sizes(), []int{10, 10, 5}) || !slices.Equal(m.ids(), ids(25)) {
+			t.Errorf("batches %v of %v", m.sizes(), m.ids())
 		}
 		if err := r.Close(t.Context()); err != nil {
 			t.Error(err)
@@ -97,8 +110,8 @@ func TestCloseFlushes(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if !slices.Equal(m.got, ids(7)) || r.Lost() != 0 {
-			t.Errorf("got %v, lost %d", m.got, r.Lost())
+		if !slices.Equal(m.ids(), ids(7)) || r.Lost() != 0 {
+			t.Errorf("got %v, lost %d", m.ids(), r.Lost())
 		}
 		if err := r.Record(t.Context(), Record{}, false); err != nil {
 			t.Errorf("a record that need not succeed: %v", err)
@@ -129,8 +142,8 @@ func TestFullQueue(t *testing.T) {
 			t.Errorf("lost %d: %v", r.Lost(), reasons)
 		}
 		close(m.gate)
-		if err := r.Close(t.Context()); err != nil || len(m.got) != 3 {
-			t.Errorf("%v, %d written", err, len(m.got))
+		if err := r.Close(t.Context()); err != nil || len(m.ids()) != 3 {
+			t.Errorf("%v, %d written", err, len(m.ids()))
 		}
 	})
 }
@@ -153,8 +166,8 @@ func TestMustSucceedWaitsForTheSink(t *testing.T) {
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
-		if !slices.Equal(m.got, ids(2)) || time.Since(start) != 0 {
-			t.Errorf("got %v after %v", m.got, time.Since(start))
+		if !slices.Equal(m.ids(), ids(2)) || time.Since(start) != 0 {
+			t.Errorf("got %v after %v", m.ids(), time.Since(start))
 		}
 
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -188,8 +201,8 @@ func TestRetriesInOrder(t *testing.T) {
 		if took := time.Since(start); took < 5*firstRetry || took > 5*time.Second {
 			t.Errorf("took %v", took)
 		}
-		if !slices.Equal(m.got, append(ids(10), "last")) || r.Lost() != 0 {
-			t.Errorf("got %v, lost %d", m.got, r.Lost())
+		if !slices.Equal(m.ids(), append(ids(10), "last")) || r.Lost() != 0 {
+			t.Errorf("got %v, lost %d", m.ids(), r.Lost())
 		}
 		if err := r.Close(t.Context()); err != nil {
 			t.Error(err)
@@ -213,8 +226,8 @@ func TestRejectedEventIsLeftOut(t *testing.T) {
 		if err := r.Close(t.Context()); err != nil {
 			t.Error(err)
 		}
-		if !slices.Equal(m.got, []string{"r0", "r1", "r2", "r4", "r5"}) || r.Lost() != 1 {
-			t.Errorf("got %v, lost %d", m.got, r.Lost())
+		if !slices.Equal(m.ids(), []string{"r0", "r1", "r2", "r4", "r5"}) || r.Lost() != 1 {
+			t.Errorf("got %v, lost %d", m.ids(), r.Lost())
 		}
 	})
 }
@@ -303,8 +316,9 @@ func TestConcurrent(t *testing.T) {
 		t.Error(err)
 	}
 	slices.Sort(taken)
-	slices.Sort(m.got)
-	if !slices.Equal(taken, m.got) {
-		t.Errorf("%d taken, %d written", len(taken), len(m.got))
+	got := m.ids()
+	slices.Sort(got)
+	if !slices.Equal(taken, got) {
+		t.Errorf("%d taken, %d written", len(taken), len(got))
 	}
 }
