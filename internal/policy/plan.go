@@ -325,7 +325,23 @@ func newPossible(defs *definitions.Definitions, masks ast.Object) (*possible, er
 			return wrong("request.masks", "resource types as keys, or *")
 		}
 		p.byType[string(typ)] = v.Value
-		return nil
+		return checkMasks(defs, string(typ), v.Value)
 	})
 	return p, err
+}
+
+// checkMasks compiles the masks of one type, or of any: a policy whose masks
+// can't all be applied gives no usable decision, whatever this request touches.
+func checkMasks(defs *definitions.Definitions, typ string, masks ast.Value) error {
+	rules, err := maskRules(masks, "request.masks")
+	if err != nil {
+		return err
+	}
+	if typ == "*" {
+		typ = "Basic"
+	}
+	if _, err := mask.Compile(defs, typ, rules, nil); err != nil {
+		return fmt.Errorf("%w: request.masks: %w", ErrOutput, err)
+	}
+	return nil
 }

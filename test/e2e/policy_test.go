@@ -35,7 +35,7 @@ func TestPolicyThatFails(t *testing.T) {
 		"request with an unknown key":        {request: `request := {"allow": true, "alow": false}`, status: 403, code: "policy-unusable", writes: 403},
 		"request with a wrong obligation":    {request: `request := {"allow": true, "obligations": {"audit": "sometimes"}}`, status: 403, code: "policy-unusable", writes: 403},
 		"request with a limit of text":       {request: `request := {"allow": true, "obligations": {"limits": [{"key": "k", "requests_per_minute": "many"}]}}`, status: 403, code: "policy-unusable", writes: 403},
-		"request with a mask of no action":   {request: `request := {"allow": true, "masks": {"Patient": [{"path": "Patient.name"}]}}`, status: 403, code: "policy-unusable", writes: 201}, // of another type,
+		"request with a mask of no action":   {request: `request := {"allow": true, "masks": {"Patient": [{"path": "Patient.name"}]}}`, status: 403, code: "policy-unusable", writes: 403},
 		"request denies without a reason":    {request: `request := {"allow": false}`, status: 403, code: "policy-denied", writes: 403, writeCode: "policy-denied"},
 		"context an error":                   {context: `context := {"x": to_number("x")}`, status: 403, code: "policy-unusable", writes: 403},
 		"context a list":                     {context: `context := ["x"]`, status: 403, code: "policy-unusable", writes: 403},
