@@ -23,12 +23,8 @@ func (x *exchange) create(ctx context.Context) error {
 	if err != nil {
 		return errBody.Because(err)
 	}
-	possible, err := x.plan.Rule.Possible(x.in.Type)
-	if err != nil {
-		return errPolicy.Because(err)
-	}
-	if err := possible.CheckNew(resource, x.plan.Rule.Keys()); err != nil {
-		return errPlaceholder.Because(err)
+	if err := x.checkPlaceholders(resource, nil); err != nil {
+		return err
 	}
 	if err := x.judgeWrite(ctx, resource, nil); err != nil {
 		return err
@@ -55,14 +51,9 @@ func (x *exchange) update(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if m != nil && !m.Empty() {
-		if x.call.IfMatch == "" {
-			return errNeedMatch
-		}
-		incoming, err = x.merge(m, stored, incoming)
-		if err != nil {
-			return err
-		}
+	incoming, err = x.merge(m, stored, incoming)
+	if err != nil {
+		return err
 	}
 	in, err := x.realIDs(x.in)
 	if err != nil {
@@ -171,8 +162,29 @@ func (x *exchange) checkIfMatch(version string) error {
 	return nil
 }
 
-// merge keeps the stored value of what is masked for the caller.
+// checkPlaceholders keeps what masks put in the place of data out of the server
+// behind, unless it is stored there already.
+func (x *exchange) checkPlaceholders(resource, stored []byte) error {
+	possible, err := x.plan.Rule.Possible(x.in.Type)
+	if err != nil {
+		return errPolicy.Because(err)
+	}
+	err = possible.CheckNew(resource, x.plan.Rule.Keys())
+	if err == nil || stored != nil && possible.CheckNew(stored, x.plan.Rule.Keys()) != nil {
+		return nil //nolint:nilerr // what is stored has a placeholder of its own
+	}
+	return errPlaceholder.Because(err)
+}
+
+// merge keeps the stored value of what is masked for the caller. Where nothing
+// is, a masked view of something else may not be stored in its place.
 func (x *exchange) merge(m *mask.Mask, stored, incoming []byte) ([]byte, error) {
+	if m == nil || m.Empty() {
+		return incoming, x.checkPlaceholders(incoming, stored)
+	}
+	if x.call.IfMatch == "" {
+		return nil, errNeedMatch
+	}
 	merged, err := m.Merge(stored, incoming, x.plan.Rule.Keys())
 	switch {
 	case err == nil:

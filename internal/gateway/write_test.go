@@ -104,6 +104,19 @@ func TestUpdate(t *testing.T) {
 	}
 }
 
+// TestPlaceholdersOfOtherViews: a masked view isn't stored by somebody for whom
+// nothing of what is stored is masked; what is stored as such stays writable.
+func TestPlaceholdersOfOtherViews(t *testing.T) {
+	const redacted = `"meta":{"security":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"REDACTED"}]}`
+	w := newWorld(t, patient("a"), patient("b", redacted))
+	if r := w.do(call{method: "PUT", path: "Patient/a", body: patient("a", redacted)}).refusal(t); r.Code != "masked-placeholder" {
+		t.Error(r)
+	}
+	if a := w.do(call{method: "PUT", path: "Patient/b", body: patient("b", redacted, `"multipleBirthInteger":2`)}); a.err != nil || a.Status != 200 {
+		t.Error(a.err)
+	}
+}
+
 // TestWriteAnswers: what the server behind answers to a change.
 func TestWriteAnswers(t *testing.T) {
 	stored := strings.Replace(patient("a"), `"id"`, `"meta":{"versionId":"2"},"id"`, 1)
