@@ -251,7 +251,6 @@ masks:
   - {path: Patient.photo, action: remove}
   - {path: Patient.maritalStatus, action: remove}
   - {path: Observation.code, action: remove}
-  - {path: Observation.status, action: remove}
 `
 
 func TestPlaceholdersNeverArrive(t *testing.T) {
