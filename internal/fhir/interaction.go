@@ -200,7 +200,7 @@ func parseType(method string, s []string, queried bool) (Interaction, error) {
 			return Interaction{}, errConditional
 		}
 	}
-	return Interaction{}, errMethod
+	return Interaction{}, errMethod.allowing(methodGet, methodPost)
 }
 
 // parseInstance: [base]/[type]/[id], …/_history, …/_history/[vid].
@@ -218,7 +218,7 @@ func parseInstance(method string, s []string) (Interaction, error) {
 		case methodPatch:
 			return Interaction{}, errPatch
 		default:
-			return Interaction{}, errMethod
+			return Interaction{}, errMethod.allowing(methodGet, methodPut, methodDelete)
 		}
 		return in, nil
 	case 3:
@@ -267,7 +267,7 @@ func isCompartment(defs *definitions.Definitions, name string) bool {
 
 func only(method, want string, in Interaction) (Interaction, error) {
 	if method != want {
-		return Interaction{}, errMethod
+		return Interaction{}, errMethod.allowing(want)
 	}
 	return in, nil
 }

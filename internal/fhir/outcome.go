@@ -3,6 +3,7 @@ package fhir
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/fhirgate/fhirgate/internal/fhir/wire"
 )
@@ -52,6 +53,8 @@ type Refusal struct {
 	Text string
 	// RetryAfter, in seconds, is sent as the Retry-After header when above 0.
 	RetryAfter int
+	// Allow names the methods of a 405, for the Allow header.
+	Allow string
 	// Cause is logged and never sent; may be nil.
 	Cause error
 }
@@ -71,6 +74,14 @@ func (r *Refusal) Unwrap() error { return r.Cause }
 func (r *Refusal) Because(cause error) *Refusal {
 	c := *r
 	c.Cause = cause
+	return &c
+}
+
+// allowing returns a copy of r that names the methods that are possible (RFC 9110
+// section 15.5.6).
+func (r *Refusal) allowing(methods ...string) *Refusal {
+	c := *r
+	c.Allow = strings.Join(methods, ", ")
 	return &c
 }
 

@@ -52,6 +52,9 @@ func (s *Server) answerRefusal(c echo.Context, err error) int {
 	if r.Status == http.StatusUnauthorized {
 		h.Set("WWW-Authenticate", challenge(r))
 	}
+	if r.Allow != "" {
+		h.Set("Allow", r.Allow)
+	}
 	if r.RetryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(r.RetryAfter))
 	}

@@ -64,6 +64,7 @@ func TestRequests(t *testing.T) {
 		{"two slashes", "GET", "/fhir//Patient/a", "", nil, 400, "path-not-canonical"},
 		{"slash at the end", "GET", "/fhir/Patient/a/", "", nil, 400, "path-not-canonical"},
 		{"base with a slash", "GET", "/fhir/?_type=Patient", "", nil, 200, ""},
+		{"method of another path", "POST", "/fhir/Patient/a", "", nil, 405, "method-not-allowed"},
 		{"unknown method", "BREW", "/fhir/Patient/a", "", nil, 405, "method-not-allowed"},
 		{"trace", "TRACE", "/fhir/Patient/a", "", nil, 405, "method-not-allowed"},
 		{"long URL", "GET", "/fhir/Patient?name=" + strings.Repeat("a", 1<<10), "", nil, 414, "url-too-long"},
@@ -120,6 +121,9 @@ func TestRequests(t *testing.T) {
 				t.Errorf("%v", h)
 			}
 			if (c.status == 401) != (resp.Header.Get("WWW-Authenticate") != "") {
+				t.Errorf("%v", resp.Header)
+			}
+			if (c.status == 405) != (resp.Header.Get("Allow") == "GET, PUT, DELETE") {
 				t.Errorf("%v", resp.Header)
 			}
 			if bytes.Contains(body, []byte("secret")) || bytes.Contains(body, []byte("127.0.0.1")) {
