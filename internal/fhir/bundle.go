@@ -151,6 +151,9 @@ func (b *BundleReader) key() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if err := b.check(raw); err != nil {
+		return "", err
+	}
 	key, ok := wire.String(raw)
 	if !ok || b.seen[key] || len(b.seen) == maxMembers {
 		return "", ErrNotBundle
@@ -205,9 +208,8 @@ func (b *BundleReader) item() (raw []byte, more bool, err error) {
 }
 
 func (b *BundleReader) member(key string, value []byte) error {
-	// Wrapped so that the strict check, which wants an object, sees every value.
-	if err := wire.Check(append(append([]byte(`{"v":`), value...), '}'), wire.Limits{MaxDepth: b.limits.MaxDepth}); err != nil {
-		return fmt.Errorf("%w: %w", ErrNotBundle, err)
+	if err := b.check(value); err != nil {
+		return err
 	}
 	switch key {
 	case "resourceType":
@@ -218,6 +220,15 @@ func (b *BundleReader) member(key string, value []byte) error {
 		b.typ, _ = wire.String(value)
 	case "link":
 		return b.links(value)
+	}
+	return nil
+}
+
+// check holds a value outside the entries to be strict JSON: wrapped, since
+// wire.Check wants an object.
+func (b *BundleReader) check(value []byte) error {
+	if err := wire.Check(append(append([]byte(`{"v":`), value...), '}'), wire.Limits{MaxDepth: b.limits.MaxDepth}); err != nil {
+		return fmt.Errorf("%w: %w", ErrNotBundle, err)
 	}
 	return nil
 }
