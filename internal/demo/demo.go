@@ -16,7 +16,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/fhirgate/fhirgate/internal/demo/data"
@@ -162,7 +161,7 @@ func (d *Demo) startProvider(ctx context.Context, o Options) error {
 	d.Issuer = "http://" + l.Addr().String()
 	var people []idp.Person
 	for _, p := range data.People() {
-		people = append(people, idp.Person{Name: p.Name, Claims: claims(p)})
+		people = append(people, idp.Person{Name: p.Name, Claims: p.Claims()})
 	}
 	options := idp.Options{Issuer: d.Issuer, Audiences: []string{d.Gateway}, People: people}
 	if o.Keep {
@@ -174,21 +173,6 @@ func (d *Demo) startProvider(ctx context.Context, o Options) error {
 	}
 	d.serve(l, provider.Handler())
 	return nil
-}
-
-// claims are a person's token claims.
-func claims(p data.Person) map[string]any {
-	c := map[string]any{"sub": p.Subject, "scope": strings.Join(p.Scopes, " ")}
-	if len(p.Roles) > 0 {
-		c["roles"] = p.Roles
-	}
-	if p.FHIRUser != "" {
-		c["fhirUser"] = p.FHIRUser
-	}
-	if p.LaunchPatient != "" {
-		c["patient"] = p.LaunchPatient
-	}
-	return c
 }
 
 // writePolicies lays the default library out for reading and changing. One that

@@ -1,5 +1,7 @@
 package data
 
+import "strings"
+
 // Person is somebody who can sign in to the demo. What he or she may see is the policy's to say; a Person only says who it
 // is.
 type Person struct {
@@ -24,6 +26,21 @@ type Person struct {
 	Description string
 	// Example is the path and query below the FHIR base that shows it.
 	Example string
+}
+
+// Claims are the claims of the person's tokens.
+func (p Person) Claims() map[string]any {
+	c := map[string]any{"sub": p.Subject, "scope": strings.Join(p.Scopes, " ")}
+	if len(p.Roles) > 0 {
+		c["roles"] = p.Roles
+	}
+	if p.FHIRUser != "" {
+		c["fhirUser"] = p.FHIRUser
+	}
+	if p.LaunchPatient != "" {
+		c["patient"] = p.LaunchPatient
+	}
+	return c
 }
 
 // People are all who can sign in, in the order in which the demo lists them. The slice is the caller's.

@@ -4,7 +4,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"testing"
 
 	"github.com/go-jose/go-jose/v4"
@@ -26,7 +25,7 @@ func startProvider(t testing.TB, g *Gateway, audiences []string) (issuer string)
 	issuer = "http://" + listener.Addr().String()
 	var people []idp.Person
 	for _, p := range data.People() {
-		people = append(people, idp.Person{Name: p.Name, Claims: claims(p)})
+		people = append(people, idp.Person{Name: p.Name, Claims: p.Claims()})
 	}
 	g.Provider, err = idp.New(idp.Options{Issuer: issuer, Audiences: audiences, People: people, Algorithm: jose.ES256})
 	if err != nil {
@@ -36,20 +35,6 @@ func startProvider(t testing.TB, g *Gateway, audiences []string) (issuer string)
 	server.Start()
 	t.Cleanup(server.Close)
 	return issuer
-}
-
-func claims(p data.Person) map[string]any {
-	c := map[string]any{"sub": p.Subject, "scope": strings.Join(p.Scopes, " ")}
-	if len(p.Roles) > 0 {
-		c["roles"] = p.Roles
-	}
-	if p.FHIRUser != "" {
-		c["fhirUser"] = p.FHIRUser
-	}
-	if p.LaunchPatient != "" {
-		c["patient"] = p.LaunchPatient
-	}
-	return c
 }
 
 // Issuer is the identity provider's URL.
