@@ -47,52 +47,44 @@ func (x *exchange) update(ctx context.Context) error {
 	if stringAt(incoming, "id") != x.in.ID {
 		return errBodyID
 	}
-	stored, version, m, err := x.current(ctx)
+	before, err := x.current(ctx)
 	if err != nil {
 		return err
 	}
-	incoming, err = x.merge(m, stored, incoming)
+	incoming, err = x.merge(before.mask, before.stored, incoming)
 	if err != nil {
 		return err
 	}
-	in, err := x.realIDs(x.in)
-	if err != nil {
-		return err
-	}
-	if stringAt(incoming, "id") != in.ID {
+	if stringAt(incoming, "id") != before.in.ID {
 		return errBodyID
 	}
-	if err := x.judgeWrite(ctx, incoming, stored); err != nil {
+	if err := x.judgeWrite(ctx, incoming, before.stored); err != nil {
 		return err
 	}
 	if err := x.safe(ctx); err != nil {
 		return err
 	}
-	answer, err := x.send(ctx, fhir.Exchange{Method: "PUT", Path: in.Path(), Body: incoming, IfMatch: fhir.ETag(version)})
+	answer, err := x.send(ctx, fhir.Exchange{Method: "PUT", Path: before.in.Path(), Body: incoming, IfMatch: fhir.ETag(before.version)})
 	if err != nil {
 		return err
 	}
 	defer func() { _ = answer.Body.Close() }()
-	return x.answerWrite(context.WithoutCancel(ctx), answer, in.ID, http.StatusOK)
+	return x.answerWrite(context.WithoutCancel(ctx), answer, before.in.ID, http.StatusOK)
 }
 
 // delete judges the deletion of the version that is there.
 func (x *exchange) delete(ctx context.Context) error {
-	stored, version, _, err := x.current(ctx)
+	before, err := x.current(ctx)
 	if err != nil {
 		return err
 	}
-	if err := x.judgeWrite(ctx, nil, stored); err != nil {
+	if err := x.judgeWrite(ctx, nil, before.stored); err != nil {
 		return err
 	}
 	if err := x.safe(ctx); err != nil {
 		return err
 	}
-	in, err := x.realIDs(x.in)
-	if err != nil {
-		return err
-	}
-	answer, err := x.send(ctx, fhir.Exchange{Method: "DELETE", Path: in.Path(), IfMatch: fhir.ETag(version)})
+	answer, err := x.send(ctx, fhir.Exchange{Method: "DELETE", Path: before.in.Path(), IfMatch: fhir.ETag(before.version)})
 	if err != nil {
 		return err
 	}
@@ -116,36 +108,45 @@ func (x *exchange) incoming() ([]byte, error) {
 	return fhir.RelativeLinks(body, x.PublicBase), nil
 }
 
+// present is what is stored before a change, as far as the caller may see it.
+type present struct {
+	in      fhir.Interaction // with the id of the server behind
+	stored  []byte
+	version string
+	mask    *mask.Mask // what hides parts of it from the caller; may be nil
+}
+
 // current reads what is stored, as far as the caller may see it: what may not be
 // seen is as absent as what isn't there. It also holds the caller's If-Match.
-func (x *exchange) current(ctx context.Context) (stored []byte, version string, m *mask.Mask, err error) {
+func (x *exchange) current(ctx context.Context) (present, error) {
 	in, err := x.realIDs(x.in)
 	if err != nil {
-		return nil, "", nil, err
+		return present{}, err
 	}
-	in.Code = fhir.Read
-	stored, ok, err := x.fetch(ctx, in)
+	read := in
+	read.Code = fhir.Read
+	stored, ok, err := x.fetch(ctx, read)
 	if err != nil {
-		return nil, "", nil, err
+		return present{}, err
 	}
 	if !ok {
-		return nil, "", nil, errAbsent
+		return present{}, errAbsent
 	}
 	j, err := x.plan.Rule.Read(ctx, stored)
 	if err != nil {
-		return nil, "", nil, judgementFailed(ctx, err)
+		return present{}, judgementFailed(ctx, err)
 	}
 	x.counts.Seen++
 	if j.Effect != access.Allow {
 		x.counts.Withheld++
-		return nil, "", nil, errAbsent
+		return present{}, errAbsent
 	}
 	x.touch(in.Type, in.ID)
-	version = headOf(stored).version
+	version := headOf(stored).version
 	if version == "" {
-		return nil, "", nil, errUpstreamAnswer.Because(errShape)
+		return present{}, errUpstreamAnswer.Because(errShape)
 	}
-	return stored, version, j.Mask, x.checkIfMatch(version)
+	return present{in: in, stored: stored, version: version, mask: j.Mask}, x.checkIfMatch(version)
 }
 
 // checkIfMatch compares the caller's If-Match with the version that is stored.

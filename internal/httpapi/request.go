@@ -19,9 +19,9 @@ import (
 	"github.com/fhirgate/fhirgate/internal/gateway"
 )
 
-// requestID makes the id by which logs, audit and answer are tied together. A
+// newRequestID makes the id by which logs, audit and answer are tied together. A
 // client's own is never taken over: it could hold anything.
-func requestID(*http.Request) string { return uuid.NewString() }
+func newRequestID() string { return uuid.NewString() }
 
 func traceID(ctx context.Context) string {
 	if sc := trace.SpanContextFromContext(ctx); sc.HasTraceID() {

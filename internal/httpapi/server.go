@@ -144,7 +144,7 @@ func (s *Server) base(r *http.Request) (*Base, string, bool) {
 func (s *Server) serve(c echo.Context) error {
 	started := s.Clock()
 	r := c.Request()
-	id := requestID(r)
+	id := newRequestID()
 	h := c.Response().Header()
 	h.Set("X-Request-Id", id)
 	h.Set("Cache-Control", "no-store")
